@@ -1,0 +1,1 @@
+"""Charts: tables become plain Altair charts, one family per file."""

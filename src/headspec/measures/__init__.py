@@ -1,0 +1,1 @@
+"""Measures of heads: entropy, gradient norm, importance, recovery."""

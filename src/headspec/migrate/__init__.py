@@ -1,0 +1,1 @@
+"""Old plotting code in notebooks and scripts, rewritten for headspec."""

@@ -1,0 +1,1 @@
+"""Outputs: any Altair chart becomes JSON, HTML, PNG, SVG or PDF."""

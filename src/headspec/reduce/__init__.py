@@ -1,0 +1,1 @@
+"""Reduction to what a panel can show: lines, cells, palettes."""

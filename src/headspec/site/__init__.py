@@ -1,0 +1,1 @@
+"""The gallery: charts become a static site."""

@@ -1,0 +1,1 @@
+"""Sources: files of runs, and what live models give."""

@@ -1,0 +1,1 @@
+"""Tables: arrays and raw frames become long DataFrames with fixed columns."""

@@ -24,12 +24,12 @@ def _visible(match: re.Match[str]) -> str:
 
 
 def clean(text: object) -> str:
-    """Return text that is safe to draw: control characters become visible symbols.
+    r"""Return text that is safe to draw: control characters become visible symbols.
 
     Parameters
     ----------
     text
-        Any object; its ``str`` is used, and bytes are decoded as UTF-8 (what is not UTF-8 is shown as ``\\xNN``).
+        Any object; its ``str`` is used, and bytes are decoded as UTF-8 (what is not UTF-8 is shown as ``\xNN``).
 
     Returns
     -------
@@ -39,7 +39,7 @@ def clean(text: object) -> str:
 
     Examples
     --------
-    >>> clean("a\\x00b\\n")
+    >>> clean("a\x00b\n")
     'a␀b␊'
     """
     raw = text.decode("utf-8", "backslashreplace") if isinstance(text, (bytes, bytearray)) else str(text)

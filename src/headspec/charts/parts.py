@@ -1,0 +1,173 @@
+"""The pieces that charts are made of: colours and shapes with one meaning each, titles, params, sizes."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import altair as alt
+import numpy as np
+
+from headspec.errors import DataError
+from headspec.reduce.palette import ColourScale
+from headspec.text import clean
+
+# --- what a colour or shape means, everywhere --------------------------------------------------------------------------
+
+CROSS = "M-.7,-.7L.7,.7M.7,-.7L-.7,.7"
+"""An X: Vega's own "cross" is a plus."""
+
+STATE_COLOURS = {"pruned": "#D1495B", "revived": "#3A86D1", "vulnerable": "#E09F3E"}
+STATE_SHAPES = {"pruned": CROSS, "revived": "triangle-up", "vulnerable": "diamond"}
+
+CATEGORY_COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8F7CCF", "#7F7F7F"]
+CATEGORY_SHAPES = [
+    "circle",
+    "square",
+    "triangle-up",
+    "diamond",
+    "cross",
+    "triangle-down",
+    "triangle-right",
+    "triangle-left",
+]
+
+PANEL = 512
+"""Pixels that a heat map may take in each direction."""
+
+
+def category_scales(names: Sequence[str]) -> tuple[alt.Scale, alt.Scale]:
+    """Return the colour and the shape scale of categories: the same place in the order, the same look everywhere."""
+    count = len(names)
+    colours = [CATEGORY_COLOURS[place % len(CATEGORY_COLOURS)] for place in range(count)]
+    # past eight, the shapes go round in another rhythm, so that no two names share both
+    shapes = [CATEGORY_SHAPES[(place + place // len(CATEGORY_SHAPES)) % len(CATEGORY_SHAPES)] for place in range(count)]
+    return alt.Scale(domain=list(names), range=colours), alt.Scale(domain=list(names), range=shapes)
+
+
+def state_scales(present: Iterable[str]) -> tuple[alt.Scale, alt.Scale]:
+    """Return the colour and the shape scale of the head states that occur."""
+    names = [name for name in STATE_COLOURS if name in set(present)]
+    return (
+        alt.Scale(domain=names, range=[STATE_COLOURS[name] for name in names]),
+        alt.Scale(domain=names, range=[STATE_SHAPES[name] for name in names]),
+    )
+
+
+def colour_scale(scale: ColourScale) -> alt.Scale:
+    """Return the Altair form of a colour scale, its domain always explicit."""
+    return alt.Scale(scheme=scale.scheme, domain=[scale.low, scale.high], type=scale.type, clamp=True)
+
+
+# --- words ---------------------------------------------------------------------------------------------------------------
+
+
+def heading(title: str, notes: Iterable[str], *, width: float = PANEL) -> alt.TitleParams:
+    """Return the title with its notes as subtitle, wrapped to the panel (Vega does not wrap).
+
+    Parameters
+    ----------
+    title
+        From the caller; cleaned here.
+    notes
+        What the reader must know: unit, n, what was reduced. Empty ones are left out.
+    width
+        Of the panel, in pixels.
+    """
+    letters = max(int(width / 5.4), 36)
+    lines = textwrap.wrap("; ".join(clean(note) for note in notes if note), letters)
+    titles = textwrap.wrap(clean(title), max(int(width / 7.2), 28)) or [""]
+    text: Any = titles if len(titles) > 1 else titles[0]
+    return alt.TitleParams(text=text, subtitle=lines) if lines else alt.TitleParams(text=text)
+
+
+def decimals(low: float, high: float, *, digits: int = 3) -> int:
+    """Return how many decimals show the numbers between two ends with about so many significant digits."""
+    size = max(abs(low), abs(high))
+    if not size or not math.isfinite(size):
+        return 0
+    return max(0, min(digits - 1 - math.floor(math.log10(size)), 8))
+
+
+def number_format(low: float, high: float, *, log: bool = False, digits: int = 3) -> str:
+    """Return the d3 format for numbers between two ends: as many decimals as the larger end needs."""
+    size = max(abs(low), abs(high))
+    if log or (size and (size < 1e-3 or size >= 1e5)):
+        return f".{digits - 2}e"
+    return f",.{decimals(low, high, digits=digits)}f"
+
+
+def format_width(low: float, high: float, spec: str) -> int:
+    """Return how many letters the longest number between two ends takes in a d3 format of `number_format`."""
+    return max(len(format(value, spec.replace(",", ",") if "e" not in spec else spec)) for value in (low, high))
+
+
+# --- sizes ---------------------------------------------------------------------------------------------------------------
+
+
+def whole_pixels(count: int, *, most: int, panel: int = PANEL) -> int:
+    """Return the whole number of pixels that one of `count` cells takes in a panel, one at least."""
+    return max(1, min(most, panel // max(count, 1)))
+
+
+def axis_values(ids: Sequence[int], pixels: int, *, room: int = 22) -> list[int] | None:
+    """Return the ids to label so that labels keep `room` pixels apart; None labels them all."""
+    every = next(
+        step
+        for step in (1, 2, 4, 5, 8, 10, 16, 20, 32, 50, 64, 100, 128, 250, 256, 500, 1000, 10**9)
+        if step * pixels >= room or step >= len(ids)
+    )
+    return None if every == 1 else [item for place, item in enumerate(ids) if place % every == 0]
+
+
+def id_range(ids: Iterable[int]) -> list[int]:
+    """Return the ids of an axis: all from the first to the last, so that what is absent is a hole and not a closed gap.
+
+    Ids that are far apart (layers 0 and 40 alone) are kept as they are.
+    """
+    known = sorted(set(ids))
+    span = range(known[0], known[-1] + 1)
+    return list(span) if len(span) <= 2 * len(known) + 2 else known
+
+
+def extent(values: Any, *, name: str) -> tuple[float, float]:
+    """Return the least and the greatest finite value."""
+    array = np.asarray(values, dtype=np.float64)
+    finite = array[np.isfinite(array)]
+    if not finite.size:
+        raise DataError(
+            f"{name} holds no finite value: {array.size:,} NaN, infinite or masked; there is nothing to draw"
+        )
+    return float(finite.min()), float(finite.max())
+
+
+# --- params --------------------------------------------------------------------------------------------------------------
+
+
+def head_pick(name: str, *, layer: int | None = None, head: int | None = None) -> alt.Parameter:
+    """Return the selection of one head by click, the same in every chart that takes part.
+
+    A click on an empty area would clear a selection in spite of ``clear=False``; the guard on the event keeps it.
+    """
+    value = [{"layer": layer, "head": head}] if layer is not None and head is not None else alt.Undefined
+    return alt.selection_point(
+        name=name,
+        fields=["layer", "head"],
+        on="click[event.item && event.item.datum && isNumber(event.item.datum.head)]",
+        toggle=False,
+        clear=False,
+        empty=False,
+        value=value,
+    )
+
+
+def legend_filter(name: str, field: str) -> alt.Parameter:
+    """Return the selection that a click on a legend entry makes; add it to the layer that owns the legend."""
+    return alt.selection_point(name=name, fields=[field], bind="legend")
+
+
+def step_zoom(name: str = "step_zoom") -> alt.Parameter:
+    """Return the zoom and pan along the step axis that aligned panels share."""
+    return alt.selection_interval(name=name, encodings=["x"], bind="scales")

@@ -197,5 +197,12 @@ def _from_objects(array: NumpyArray, name: str) -> NumpyArray:
 
 
 def parts(array: NumpyArray) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-    """Return the values as float64 and the mask of a small array, masked or not."""
-    return np.asarray(np.ma.getdata(array), dtype=np.float64), np.ma.getmaskarray(array)
+    """Return the values as float64 and the mask of a small array, masked or not.
+
+    A float32 becomes the double that prints alike (0.1, not 0.10000000149011612): it is what the user sees in the
+    tensor, and what a chart should carry.
+    """
+    data = np.ma.getdata(array)
+    if data.dtype.kind == "f" and data.dtype.itemsize < 8:
+        data = data.astype(str)
+    return np.asarray(data, dtype=np.float64), np.ma.getmaskarray(array)

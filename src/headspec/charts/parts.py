@@ -101,7 +101,7 @@ def number_format(low: float, high: float, *, log: bool = False, digits: int = 3
 
 def format_width(low: float, high: float, spec: str) -> int:
     """Return how many letters the longest number between two ends takes in a d3 format of `number_format`."""
-    return max(len(format(value, spec.replace(",", ",") if "e" not in spec else spec)) for value in (low, high))
+    return max(len(format(value, spec)) for value in (low, high))
 
 
 # --- sizes ---------------------------------------------------------------------------------------------------------------

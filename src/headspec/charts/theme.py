@@ -54,7 +54,7 @@ def _theme(inks: _Inks, *, title: int, text: int, small: int, grid: bool = True)
         "gradientThickness": 12,
         "gradientStrokeColor": inks.line,
     }
-    config: dict[str, Any] = {
+    config: Any = {  # a plain dict: the typed form lacks named styles
         "background": inks.background,
         "font": FONT,
         "padding": 8,

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from headspec.reduce.schemes import SCHEMES
 
 ScaleType = Literal["linear", "sqrt", "log"]
+Scheme = Literal["viridis", "magma", "cividis", "blues", "purpleorange", "blueorange"]
 
 # Relative luminance at which black and white text have the same contrast ratio (WCAG 2: (L + .05)² = 1.05 · .05).
 _EVEN_LUMINANCE = 0.1791
@@ -23,11 +24,10 @@ MISSING = (176, 176, 176)
 class ColourScale(NamedTuple):
     """An explicit colour scale: the scheme, the domain, and the space in which values are spread over it."""
 
-    scheme: str
+    scheme: Scheme
     low: float
     high: float
     type: ScaleType = "linear"
-    diverging: bool = False
 
     def position(self, values: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Return where values fall on the scale: 0 at its low end, 1 at its high end, beyond for values outside."""
@@ -42,7 +42,7 @@ class ColourScale(NamedTuple):
             return float(10.0**bent)
         return float(np.sign(bent) * bent * bent) if self.type == "sqrt" else float(bent)
 
-    def index(self, values: npt.ArrayLike) -> npt.NDArray[np.uint8]:
+    def entry(self, values: npt.ArrayLike) -> npt.NDArray[np.uint8]:
         """Return the palette entry, 0 to 255, of each value; values outside take the nearest end."""
         return np.asarray(np.clip(np.rint(self.position(values) * 255.0), 0, 255), dtype=np.uint8)
 
@@ -63,7 +63,7 @@ class ColourScale(NamedTuple):
         return np.sign(array) * np.sqrt(np.abs(array)) if self.type == "sqrt" else array
 
 
-def rgb(scheme: str) -> npt.NDArray[np.uint8]:
+def rgb(scheme: Scheme) -> npt.NDArray[np.uint8]:
     """Return the 256 colours of a scheme, as Vega draws them."""
     return np.frombuffer(bytes.fromhex(SCHEMES[scheme]), dtype=np.uint8).reshape(256, 3)
 
@@ -85,6 +85,8 @@ def dark_ink_range(scale: ColourScale) -> tuple[float, float]:
     first, last = int(light[0]), int(light[-1])
     low = -np.inf if first == 0 else scale.value((first - 0.5) / 255.0)
     high = np.inf if last == 255 else scale.value((last + 0.5) / 255.0)
+    if scale.low > scale.high:
+        low, high = (-np.inf if high == np.inf else high), (np.inf if low == -np.inf else low)
     return float(low), float(high)
 
 

@@ -1,0 +1,97 @@
+"""THE list of public names. Lazy exports, the command line, the gallery and the catalog test follow from it."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+Room = Literal["source", "table", "measure", "chart", "output", "notebook"]
+Input = Literal["heads", "attention", "history", "results", "heads pair", "importance", "events"]
+
+
+class Entry(NamedTuple):
+    """One public name.
+
+    For charts also: `kind`, its name on the command line; `inputs`, what the command line reads for it; and `category`, its
+    place in the gallery.
+    """
+
+    name: str
+    module: str
+    room: Room
+    kind: str = ""
+    inputs: Input = "heads"
+    category: str = ""
+
+
+CATEGORIES = ("Attention", "Heads", "Training", "Experiments")
+
+CATALOG: tuple[Entry, ...] = (
+    # sources
+    Entry("load_results_from_file", "headspec.sources.files", "source"),
+    # tables
+    Entry("heads_table", "headspec.tables.heads", "table"),
+    Entry("attention_table", "headspec.tables.attention", "table"),
+    Entry("history_table", "headspec.tables.history", "table"),
+    Entry("results_table", "headspec.tables.results", "table"),
+    Entry("events_table", "headspec.tables.events", "table"),
+    # measures
+    Entry("calculate_entropy", "headspec.measures.entropy", "measure"),
+    Entry("calculate_normalized_entropy", "headspec.measures.entropy", "measure"),
+    Entry("calculate_gradient_norms", "headspec.measures.gradients", "measure"),
+    Entry("calculate_head_importance", "headspec.measures.importance", "measure"),
+    Entry("calculate_recovery", "headspec.measures.recovery", "measure"),
+    Entry("calculate_improvement", "headspec.measures.recovery", "measure"),
+    # charts
+    Entry(
+        "plot_experiment_summary", "headspec.charts.summary", "chart", "experiment-summary", "results", "Experiments"
+    ),
+    Entry(
+        "plot_strategy_comparison",
+        "headspec.charts.strategies",
+        "chart",
+        "strategy-comparison",
+        "results",
+        "Experiments",
+    ),
+    Entry(
+        "plot_recovery_comparison",
+        "headspec.charts.strategies",
+        "chart",
+        "recovery-comparison",
+        "results",
+        "Experiments",
+    ),
+    Entry("visualize_head_importance", "headspec.charts.heatmaps", "chart", "head-importance", "importance", "Heads"),
+    Entry("plot_head_gradients_with_overlays", "headspec.charts.overlays", "chart", "head-gradients", "heads", "Heads"),
+    Entry("visualize_gradient_norms", "headspec.charts.heatmaps", "chart", "gradient-norms", "heads", "Heads"),
+    Entry(
+        "visualize_attention_matrix", "headspec.charts.attention", "chart", "attention-matrix", "attention", "Attention"
+    ),
+    Entry("visualize_entropy_heatmap", "headspec.charts.heatmaps", "chart", "entropy-heatmap", "heads", "Heads"),
+    Entry(
+        "visualize_normalized_entropy", "headspec.charts.heatmaps", "chart", "normalized-entropy", "attention", "Heads"
+    ),
+    Entry(
+        "visualize_entropy_vs_gradient",
+        "headspec.charts.scatter",
+        "chart",
+        "entropy-vs-gradient",
+        "heads pair",
+        "Heads",
+    ),
+    Entry(
+        "visualize_training_progress", "headspec.charts.training", "chart", "training-progress", "history", "Training"
+    ),
+    # outputs
+    Entry("save", "headspec.output.save", "output"),
+    Entry("summary", "headspec.output.table", "output"),
+    Entry("to_table", "headspec.output.table", "output"),
+    Entry("to_spec", "headspec.output.spec", "output"),
+    Entry("to_json", "headspec.output.spec", "output"),
+    Entry("to_html", "headspec.output.page", "output"),
+    Entry("to_png", "headspec.output.render", "output"),
+    Entry("to_svg", "headspec.output.render", "output"),
+    Entry("to_pdf", "headspec.output.render", "output"),
+)
+
+CHARTS: tuple[Entry, ...] = tuple(entry for entry in CATALOG if entry.room == "chart")

@@ -13,7 +13,7 @@ from headspec.arrays import is_array, kind_of
 from headspec.axes import pairs_of
 from headspec.errors import DataError, KindError
 from headspec.tables.history import head_pairs
-from headspec.tables.history_cells import HEAD_COUNTS, steps_of
+from headspec.tables.history_cells import HEAD_COUNTS, is_frame, steps_of
 from headspec.text import clean, listing
 
 COLUMNS = ["step", "layer", "head", "event"]
@@ -136,7 +136,7 @@ def _read(events: Any, step: str) -> _Columns:
     """Return the four columns as they came."""
     if isinstance(events, Mapping):
         return _columns({clean(key): value for key, value in events.items()}, step, events)
-    if hasattr(events, "columns"):
+    if is_frame(events):
         data: Any = nw.from_native(events)
         data = data.collect() if isinstance(data, nw.LazyFrame) else data
         return _columns({clean(name): data[name].to_list() for name in data.columns}, step, events)
@@ -183,7 +183,7 @@ def _columns(columns: Mapping[str, Any], step: str, events: Any) -> _Columns:
 
 
 def _holds_columns(value: Any) -> bool:
-    return isinstance(value, (Mapping, list)) or hasattr(value, "columns")
+    return isinstance(value, (Mapping, list)) or is_frame(value)
 
 
 def _from_history(history: Any, step: str) -> _Columns:

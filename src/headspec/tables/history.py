@@ -100,12 +100,13 @@ def history_table(
         "metric": _category(metrics, sizes),
         "value": np.concatenate([item.value for item in series]),
     }
-    return pd.DataFrame(columns)
+    return pd.DataFrame(columns, copy=False)
 
 
 def _category(names: Sequence[str], sizes: Sequence[int]) -> Any:
     categories = list(dict.fromkeys(names))
-    codes = np.repeat(np.asarray([categories.index(name) for name in names], dtype=np.intp), sizes)
+    small = np.min_scalar_type(-len(categories))
+    codes = np.repeat(np.asarray([categories.index(name) for name in names], dtype=small), sizes)
     return pd.Categorical.from_codes(codes, categories=pd.Index(categories))
 
 

@@ -45,6 +45,11 @@ def is_scalar(value: Any) -> bool:
     return value is None or isinstance(value, (str, bytes, numbers.Number)) or (is_array(value) and not value.shape)
 
 
+def is_frame(value: Any) -> bool:
+    """Tell whether a value is a dataframe of some library; its class is asked, as a lazy frame warns when it is."""
+    return hasattr(type(value), "columns")
+
+
 def steps_and_values(value: Any, name: str) -> tuple[Any, Any] | None:
     """Return what a metric with its own steps gives, or None for a plain list."""
     if isinstance(value, Mapping):

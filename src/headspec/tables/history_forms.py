@@ -17,6 +17,7 @@ from headspec.tables.history_cells import (
     Floats,
     cells_list,
     frame_cells,
+    is_frame,
     is_scalar,
     read_cells,
     steps_and_values,
@@ -68,7 +69,7 @@ def _read(history: Any, run: str | None, step: str, epoch: str, left_out: dict[s
             yield from _from_rows([history], run, step, left_out)
         else:
             yield from _from_lists(history, run, step, left_out)
-    elif hasattr(history, "columns"):
+    elif is_frame(history):
         yield from _from_frame(history, run, step, epoch, left_out)
     elif isinstance(history, (list, tuple)) and all(isinstance(row, Mapping) for row in history):
         yield from _from_rows(history, run, step, left_out)
@@ -87,7 +88,7 @@ def _reach(value: Any, path: str) -> bool:
 def _is_history(value: Any) -> bool:
     return (
         (isinstance(value, Mapping) and any(isinstance(key, str) for key in value))
-        or hasattr(value, "columns")
+        or is_frame(value)
         or (isinstance(value, list) and bool(value) and all(isinstance(row, Mapping) for row in value))
     )
 

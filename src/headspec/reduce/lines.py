@@ -1,0 +1,244 @@
+"""Thinning of lines: fewer points, every extreme and every gap kept; counts summed, levels as steps.
+
+A series here is a pair of arrays: ascending steps and their values, where NaN and infinities are gaps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from headspec.arrays import NumpyArray
+from headspec.errors import DataError
+from headspec.text import count
+
+Rows = npt.NDArray[np.intp]
+Floats = npt.NDArray[np.float64]
+
+
+class Sums(NamedTuple):
+    """Counts per bucket of steps, empty buckets left out."""
+
+    first: NumpyArray  # the first and the last step of a bucket that count something
+    last: NumpyArray
+    rows: NumpyArray  # how many steps of the bucket do
+    sums: dict[str, Floats]
+
+
+class GapMarks(NamedTuple):
+    """Where a series has no finite value: one entry per gap, or per bucket of gaps."""
+
+    first: NumpyArray  # steps
+    last: NumpyArray
+    gaps: NumpyArray
+    nan: NumpyArray  # how many values are NaN, ∞ and −∞
+    above: NumpyArray
+    below: NumpyArray
+
+
+def thin_line(step: NumpyArray, value: Floats, max_points: int, *, name: str = "the series") -> Rows:
+    """Return the rows of a series to draw, at most `max_points`.
+
+    Kept are the first and the last finite value, the least and the greatest, both ends of each gap with one row of the
+    gap itself (which breaks the line), and the minimum and maximum of each of as many equal spans of steps as the rest
+    allows. A series that is short enough is kept whole.
+
+    Raises
+    ------
+    DataError
+        If `max_points` does not hold even the former; it says the least number.
+    """
+    if len(step) <= max_points:
+        return np.arange(len(step))
+    starts, ends = _gap_rows(value)
+    must = _must(value, starts, ends)
+    _check_points(max_points, len(must), len(starts), name)
+    spans = (max_points - len(must)) // 2
+    bounds = _bounds(step, spans, (step[0], step[-1]))
+    return _union(must, *_extremes(value, bounds, ends=False))
+
+
+def thin_columns(step: NumpyArray, value: Floats, columns: int, domain: tuple[float, float]) -> Rows:
+    """Return the rows to draw for a panel of `columns` pixels: first, last, least and greatest per pixel column.
+
+    Gaps split a column's points as long as there are fewer gaps than columns; beyond, a gap inside one pixel column does
+    not break the line, and shows in `gap_marks` only.
+    """
+    if len(step) <= 4 * columns:
+        return np.arange(len(step))
+    starts, ends = _gap_rows(value)
+    bounds = _bounds(step, columns, domain)
+    if len(starts) <= columns:
+        bounds = np.union1d(bounds, np.concatenate([starts, ends + 1])).astype(np.intp)
+    return _one_break(value, _union(*_extremes(value, bounds, ends=True)))
+
+
+def thin_levels(
+    step: NumpyArray,
+    value: Floats,
+    max_points: int | None,
+    columns: int,
+    domain: tuple[float, float],
+    *,
+    name: str = "the series",
+) -> Rows:
+    """Return the rows of a step function to draw: where its level changes, and the last one.
+
+    Nothing is lost as long as they fit; beyond, spans of steps keep their first, last, least and greatest level.
+    """
+    same = (value[1:] == value[:-1]) | (np.isnan(value[1:]) & np.isnan(value[:-1]))
+    changes = np.flatnonzero(np.concatenate([[True], ~same]))
+    changes = _union(changes, np.asarray([len(value) - 1]))
+    limit = 4 * columns if max_points is None else max_points
+    if len(changes) <= limit:
+        return changes
+    at, levels = step[changes], value[changes]
+    if max_points is None:
+        return changes[thin_columns(at, levels, columns, domain)]
+    starts, ends = _gap_rows(levels)
+    must = _union(_must(levels, starts, ends), np.asarray([len(at) - 1]))
+    _check_points(max_points, len(must), len(starts), name)
+    bounds = _bounds(at, (max_points - len(must)) // 4, (at[0], at[-1]))
+    kept = _union(*_extremes(levels, bounds, ends=True))
+    return changes[_union(must, kept[np.isfinite(levels[kept])])]
+
+
+def sum_counts(step: NumpyArray, counts: Mapping[str, Floats], buckets: int, domain: tuple[float, float]) -> Sums:
+    """Return the counts of each step that counts something, summed over `buckets` equal spans where there are more.
+
+    Parameters
+    ----------
+    step
+        Ascending, the same for all `counts`.
+    counts
+        Numbers per step by name; what is not finite counts nothing.
+    buckets
+        Spans that the domain is divided into.
+    domain
+        First and last step of the axis.
+    """
+    counts = {name: np.where(np.isfinite(values), values, 0.0) for name, values in counts.items()}
+    busy = np.flatnonzero(np.logical_or.reduce([values != 0 for values in counts.values()]))
+    at = step[busy]
+    bucket = np.arange(len(at))
+    if len(at) > buckets:
+        bucket = np.searchsorted(_edges(buckets, domain)[1:-1], at, side="right")
+    starts = np.flatnonzero(np.concatenate([[True], bucket[1:] != bucket[:-1]])) if len(at) else bucket
+    ends = np.append(starts[1:], len(at)) - 1 if len(at) else bucket
+    sums = {name: np.add.reduceat(values[busy], starts) if len(at) else values[busy] for name, values in counts.items()}
+    return Sums(at[starts], at[ends], ends - starts + 1, sums)
+
+
+def gap_marks(step: NumpyArray, value: Floats, most: int, domain: tuple[float, float]) -> GapMarks:
+    """Return the gaps of a series, those within one of `most` equal spans taken together where there are more."""
+    starts, ends = _gap_rows(value)
+    group = np.arange(len(starts))
+    if len(starts) > most:
+        group = np.searchsorted(_edges(most, domain)[1:-1], step[starts], side="right")
+    heads = np.flatnonzero(np.concatenate([[True], group[1:] != group[:-1]])) if len(group) else group
+    tails = np.append(heads[1:], len(group)) - 1 if len(group) else group
+
+    def inside(of_kind: npt.NDArray[np.bool_]) -> NumpyArray:
+        total = np.concatenate([[0], np.cumsum(of_kind)])
+        return np.asarray(total[ends[tails] + 1] - total[starts[heads]])
+
+    kinds = [inside(of_kind) for of_kind in (np.isnan(value), value == np.inf, value == -np.inf)] if len(group) else []
+    nan, above, below = kinds or [group] * 3
+    return GapMarks(step[starts[heads]], step[ends[tails]], tails - heads + 1, nan, above, below)
+
+
+def significant(values: Floats, digits: int = 7) -> Floats:
+    """Return values rounded to significant digits, as short text: 0.1 and not 0.10000000149011612."""
+    size = np.abs(values)
+    within = np.isfinite(values) & (size > 1e-15) & (size < 1e15)  # powers of ten are exact there
+    power = digits - 1 - np.floor(np.log10(np.where(within, size, 1.0)))
+    up, down = 10.0 ** np.clip(power, 0, 22), 10.0 ** np.clip(-power, 0, 22)
+    rounded = np.rint(np.where(within, values, 0.0) * up / down) / up * down
+    return np.where(within, rounded, values)
+
+
+def _check_points(max_points: int, least: int, gaps: int, name: str) -> None:
+    if max_points < least:
+        why = f" and the ends of its {count(gaps, 'gap')}" if gaps else ""
+        raise DataError(
+            f"max_display_points={max_points} is too few for {name}: its first, last, least and greatest value{why} take "
+            f"{least}; give at least {least}, or None for four points per pixel column"
+        )
+
+
+def _gap_rows(value: Floats) -> tuple[Rows, Rows]:
+    """Return the first and the last row of each gap."""
+    finite = np.isfinite(value)
+    if finite.all():
+        return np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.intp)
+    edges = np.diff(np.concatenate([[False], ~finite, [False]]).astype(np.int8))
+    return np.flatnonzero(edges == 1), np.flatnonzero(edges == -1) - 1
+
+
+def _must(value: Floats, starts: Rows, ends: Rows) -> Rows:
+    """Return the rows that a thinned series cannot do without."""
+    around = np.concatenate([starts - 1, starts, ends + 1])
+    around = around[(around >= 0) & (around < len(value))]
+    first = int(ends[0]) + 1 if len(starts) and starts[0] == 0 else 0
+    if first == len(value):
+        return _union(around)
+    last = int(starts[-1]) - 1 if len(ends) and ends[-1] == len(value) - 1 else len(value) - 1
+    if len(starts):
+        finite = np.isfinite(value)
+        low, high = np.argmin(np.where(finite, value, np.inf)), np.argmax(np.where(finite, value, -np.inf))
+    else:
+        low, high = np.argmin(value), np.argmax(value)
+    return _union(around, np.asarray([first, last, low, high]))
+
+
+def _edges(spans: int, domain: tuple[float, float]) -> Floats:
+    low, high = domain
+    return low + (high - low) * np.arange(spans + 1) / max(spans, 1)
+
+
+def _bounds(step: NumpyArray, spans: int, domain: tuple[float, float]) -> Rows:
+    """Return the rows at which equal spans of steps begin, with both ends; spans without a step vanish."""
+    if not spans:
+        return np.zeros(0, dtype=np.intp)
+    return _union(np.asarray([0, len(step)]), np.searchsorted(step, _edges(spans, domain)[1:-1], side="left"))
+
+
+def _extremes(value: Floats, bounds: Rows, *, ends: bool) -> tuple[Rows, Rows, Rows]:
+    """Return the least, the greatest and (with `ends`) the outer rows of each piece between two bounds.
+
+    A piece that begins or ends inside a gap keeps that row too where `ends` is set: it breaks the line.
+    """
+    pieces = list(zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True))
+    finite = np.isfinite(value)
+    whole = bool(finite.all())
+    low, high, outer = [], [], []
+    for start, stop in pieces:
+        part = value[start:stop]
+        if ends:
+            outer += [start, stop - 1]
+        if whole:
+            low.append(start + int(part.argmin()))
+            high.append(start + int(part.argmax()))
+            continue
+        rows = start + np.flatnonzero(finite[start:stop])
+        if len(rows):
+            known = value[rows]
+            low.append(int(rows[known.argmin()]))
+            high.append(int(rows[known.argmax()]))
+            outer += [int(rows[0]), int(rows[-1])] if ends else []
+        elif ends:
+            outer.pop()  # one row breaks the line
+    return tuple(np.asarray(rows, dtype=np.intp) for rows in (low, high, outer))  # type: ignore[return-value]
+
+
+def _union(*rows: NumpyArray) -> Rows:
+    return np.unique(np.concatenate([np.asarray(part, dtype=np.intp) for part in rows]))
+
+
+def _one_break(value: Floats, rows: Rows) -> Rows:
+    """Return the rows without those that break a line where it is broken already."""
+    broken = ~np.isfinite(value[rows])
+    return rows[~(broken & np.concatenate([[False], broken[:-1]]))]

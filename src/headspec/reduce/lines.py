@@ -241,4 +241,5 @@ def _union(*rows: NumpyArray) -> Rows:
 def _one_break(value: Floats, rows: Rows) -> Rows:
     """Return the rows without those that break a line where it is broken already."""
     broken = ~np.isfinite(value[rows])
-    return rows[~(broken & np.concatenate([[False], broken[:-1]]))]
+    kept: Rows = rows[~(broken & np.concatenate([[False], broken[:-1]]))]
+    return kept

@@ -12,7 +12,7 @@ import pandas as pd
 from headspec.arrays import is_array, kind_of
 from headspec.axes import pairs_of
 from headspec.errors import DataError, KindError
-from headspec.tables.history import head_pairs
+from headspec.tables.history import read_history
 from headspec.tables.history_cells import HEAD_COUNTS, is_frame, steps_of
 from headspec.text import clean, listing
 
@@ -187,7 +187,7 @@ def _holds_columns(value: Any) -> bool:
 
 
 def _from_history(history: Any, step: str) -> _Columns:
-    runs = head_pairs(history, step=step)
+    runs = read_history(history, step=step).pairs
     if not runs:
         raise DataError(
             "events is a history that counts heads and does not name them; expected lists of (layer, head) pairs in its "

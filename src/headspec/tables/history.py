@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -90,7 +90,7 @@ def history_table(
     3  run     0    NaN   eval_loss   3.10
     4  run    20    NaN   eval_loss   2.40
     """
-    series = read_series(metrics_history, run=run, step=step, epoch=epoch)
+    series, _ = read_history(metrics_history, run=run, step=step, epoch=epoch)
     sizes = [len(item.step) for item in series]
     runs, metrics = ([getattr(item, name) for item in series] for name in ("run", "metric"))
     columns = {
@@ -110,32 +110,31 @@ def _category(names: Sequence[str], sizes: Sequence[int]) -> Any:
     return pd.Categorical.from_codes(codes, categories=pd.Index(categories))
 
 
-def read_series(
-    metrics_history: Any, *, run: str | None = None, step: str = "step", epoch: str = "epoch"
-) -> list[Series]:
-    """Return what `history_table` holds, one `Series` per run and metric: no copy where none is needed."""
-    found: list[Series] = []
-    for name, columns in runs_of(metrics_history, run, step, epoch):
-        found.extend(_series_of(name, columns, epoch))
-    if not found:
-        raise DataError("metrics_history holds no metric with a measured number; expected " + FORMS)
-    return found
+class History(NamedTuple):
+    """What a history holds: its series, and for each run the rows that name the heads they count."""
+
+    series: list[Series]
+    pairs: dict[str, list[tuple[float, str, list[tuple[int, int]]]]]  # (step, metric, heads)
 
 
-def head_pairs(
-    metrics_history: Any, *, run: str | None = None, step: str = "step", epoch: str = "epoch"
-) -> dict[str, list[tuple[float, str, list[tuple[int, int]]]]]:
-    """Return (step, metric, pairs) of the rows that list heads, for each run that has such rows."""
-    found: dict[str, list[tuple[float, str, list[tuple[int, int]]]]] = {}
+def read_history(metrics_history: Any, *, run: str | None = None, step: str = "step", epoch: str = "epoch") -> History:
+    """Return the series of a history, without a copy where none is needed, and the heads that its rows name."""
+    series: list[Series] = []
+    pairs: dict[str, list[tuple[float, str, list[tuple[int, int]]]]] = {}
     for name, columns in runs_of(metrics_history, run, step, epoch):
+        series.extend(_series_of(name, columns, epoch))
         for metric in HEAD_COUNTS:
             column = columns.get(metric)
             if column is None or column.cells.pairs is None:
                 continue
-            kept, _ = _latest(column.step, column.cells.measured)
-            pairs = column.cells.pairs
-            found.setdefault(name, []).extend((column.step[row].item(), metric, pairs[row] or []) for row in kept)
-    return found
+            listed = column.cells.pairs
+            kept, steps = _latest(column.step, column.cells.measured)
+            pairs.setdefault(name, []).extend(
+                (at, metric, listed[row] or []) for row, at in zip(kept.tolist(), steps.tolist(), strict=True)
+            )
+    if not series:
+        raise DataError("metrics_history holds no metric with a measured number; expected " + FORMS)
+    return History(series, pairs)
 
 
 # --- from columns to series ---------------------------------------------------------------------------------------------

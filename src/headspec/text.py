@@ -14,17 +14,20 @@ _UNSAFE = re.compile(
 )
 
 
+_SHORT = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}
+
+
 def _visible(match: re.Match[str]) -> str:
-    code = ord(match.group())
-    if code < 0x20:
-        return chr(0x2400 + code)
-    if code == 0x7F:
-        return "\u2421"
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+    # escapes, not the pictures of U+2400: the renderer's own font has no such glyphs
+    character = match.group()
+    code = ord(character)
+    return _SHORT.get(character) or (
+        f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+    )
 
 
 def clean(text: object) -> str:
-    r"""Return text that is safe to draw: control characters become visible symbols.
+    r"""Return text that is safe to draw: control characters become visible escapes.
 
     Parameters
     ----------
@@ -34,13 +37,13 @@ def clean(text: object) -> str:
     Returns
     -------
     str
-        The text with C0 controls as their pictures (``␀``, ``␊``), and C1 controls, bidirectional overrides,
-        lone surrogates and non-characters as escapes.
+        The text with control characters, bidirectional overrides, lone surrogates and non-characters as the escapes
+        that Python writes for them (``\n``, ``\x00``, ``\u202e``).
 
     Examples
     --------
-    >>> clean("a\x00b\n")
-    'a␀b␊'
+    >>> print(clean("a\x00b\n"))
+    a\x00b\n
     """
     raw = text.decode("utf-8", "backslashreplace") if isinstance(text, (bytes, bytearray)) else str(text)
     return _UNSAFE.sub(_visible, raw)

@@ -103,7 +103,6 @@ def _theme(inks: _Inks, *, title: int, text: int, small: int, grid: bool = True)
             "headspec-rule": {"color": inks.line, "strokeWidth": 1},
             "headspec-grid": {"color": inks.grid, "strokeWidth": 1},
             "headspec-label": {"color": inks.ink, "fontSize": small},
-            "headspec-frame": {"stroke": inks.line, "strokeWidth": 1},
         },
     }
     return {"config": config}

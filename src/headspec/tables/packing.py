@@ -18,8 +18,8 @@ import pandas as pd
 from headspec.tables.heads import KINDS, STATES
 
 KEY = "headspec"
-LEVELS = 9_999
-"""The greatest packed integer: four digits."""
+LEVELS = 10_000
+"""The greatest packed integer, about: four digits."""
 
 
 class Code(NamedTuple):
@@ -45,8 +45,8 @@ class Code(NamedTuple):
     def said(self) -> str:
         """Return the words for the chart's notes."""
         if self.log:
-            return f"values to {100 * (10 ** (self.step / 2) - 1):.2g} %"
-        return f"values to {self.step / 2:g}"
+            return f"drawn to ±{100 * (10 ** (self.step / 2) - 1):.2g} %"
+        return f"drawn to ±{self.step / 2:g}"
 
 
 def code_for(low: float, high: float, *, log: bool = False) -> Code:
@@ -56,7 +56,7 @@ def code_for(low: float, high: float, *, log: bool = False) -> Code:
     width = high - low
     if not width:
         return Code(low, 1.0, log)
-    exponent = math.ceil(math.log10(width / LEVELS) - 1e-9)
+    exponent = math.ceil(math.log10(width / LEVELS) - 1e-6)
     step = float(f"1e{exponent}")
     return Code(round(math.floor(low / step + 1e-9) * step, max(0, -exponent)), step, log)
 
@@ -125,10 +125,45 @@ def pack_matrix(
     return frame
 
 
+def pack_blocks(
+    maxima: npt.NDArray[np.float64],
+    places: npt.NDArray[np.int64],
+    coarse: tuple[int, int],
+    shape: tuple[int, int],
+    code: Code,
+    keep: npt.NDArray[np.bool_],
+) -> pd.DataFrame:
+    """Return one row per row of tooltip rects: their exact maxima and where each maximum is, as lists.
+
+    `keep` says which rects to draw. Columns: ``query`` and ``query2`` (the rects' edges), and the lists ``key``, ``key2``,
+    ``q``, ``at_query``, ``at_key``.
+    """
+    columns: dict[str, list[Any]] = {name: [] for name in ("query", "query2", "key", "key2", "q", "at_query", "at_key")}
+    packed = code.pack(maxima)
+    for row in range(len(maxima)):
+        kept = np.flatnonzero(keep[row])
+        if not kept.size:
+            continue
+        columns["query"].append(row * coarse[0])
+        columns["query2"].append(min((row + 1) * coarse[0], shape[0]))
+        columns["key"].append((kept * coarse[1]).tolist())
+        columns["key2"].append(np.minimum((kept + 1) * coarse[1], shape[1]).tolist())
+        columns["q"].append(whole(packed[row, kept]))
+        columns["at_query"].append(places[row, kept, 0].tolist())
+        columns["at_key"].append(places[row, kept, 1].tolist())
+    frame = pd.DataFrame(columns)
+    frame.attrs[KEY] = {"name": "blocks", "code": tuple(code)}
+    return frame
+
+
 def unpack(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the long table that a packed frame draws."""
     about = frame.attrs[KEY]
     code = Code(*about["code"])
+    if about["name"] == "blocks":
+        out = frame.explode([name for name in frame.columns if name not in ("query", "query2")], ignore_index=True)
+        out["weight"] = code.unpack(out.pop("q").to_numpy(np.float64))
+        return out.astype(dict.fromkeys(("key", "key2", "at_query", "at_key"), np.int64))
     index = np.repeat(np.arange(len(frame)), [len(row) for row in frame["q"]])
     out = frame.drop(columns=[name for name in ("q", "head", "code") if name in frame.columns]).iloc[index]
     out = out.reset_index(drop=True)

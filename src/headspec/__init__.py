@@ -24,8 +24,8 @@ if TYPE_CHECKING:  # the same names once more, for type checkers and editors; a 
     from headspec.charts.attention import visualize_attention_matrix as visualize_attention_matrix
     from headspec.charts.heatmaps import visualize_entropy_heatmap as visualize_entropy_heatmap
     from headspec.charts.heatmaps import visualize_gradient_norms as visualize_gradient_norms
-    from headspec.charts.heatmaps import visualize_head_importance as visualize_head_importance
     from headspec.charts.heatmaps import visualize_normalized_entropy as visualize_normalized_entropy
+    from headspec.charts.importance import visualize_head_importance as visualize_head_importance
     from headspec.charts.overlays import plot_head_gradients_with_overlays as plot_head_gradients_with_overlays
     from headspec.charts.scatter import visualize_entropy_vs_gradient as visualize_entropy_vs_gradient
     from headspec.charts.strategies import plot_recovery_comparison as plot_recovery_comparison

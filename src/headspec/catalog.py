@@ -61,7 +61,7 @@ CATALOG: tuple[Entry, ...] = (
         "results",
         "Experiments",
     ),
-    Entry("visualize_head_importance", "headspec.charts.heatmaps", "chart", "head-importance", "importance", "Heads"),
+    Entry("visualize_head_importance", "headspec.charts.importance", "chart", "head-importance", "importance", "Heads"),
     Entry("plot_head_gradients_with_overlays", "headspec.charts.overlays", "chart", "head-gradients", "heads", "Heads"),
     Entry("visualize_gradient_norms", "headspec.charts.heatmaps", "chart", "gradient-norms", "heads", "Heads"),
     Entry(

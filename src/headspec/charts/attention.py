@@ -2,46 +2,33 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import altair as alt
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from headspec.arrays import ArrayLike, to_numpy
 from headspec.arrays import parts as split
 from headspec.axes import one_head
 from headspec.charts import parts
+from headspec.charts.attention_image import attention_image
+from headspec.charts.attention_parts import TOKEN_ROOM, Bools, Floats, Labels, clipped, domain, param_name
 from headspec.charts.cells import CELLS, GREYS, narrow, unit, value_expression
 from headspec.charts.describe import GLYPHS, sentence
 from headspec.errors import DataError
-from headspec.reduce.cells import LEVELS, Blocks, Pool, palette_image, pool_matrix
+from headspec.reduce.cells import Pool
 from headspec.reduce.palette import ColourScale, ScaleType, dark_ink_range
 from headspec.tables.attention import token_lists
 from headspec.tables.heads import kinds
-from headspec.tables.packing import Code, code_for, pack_blocks, pack_matrix
+from headspec.tables.packing import code_for, pack_matrix
 from headspec.text import count, head_name, number
 
 ROWS = 1_000
 EXACT = 2**20
 """The most cells that ``cells="exact"`` draws one by one."""
-TOKEN_ROOM = 11
-"""Pixels that a token label needs."""
-
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
-
-
-class _Labels(NamedTuple):
-    """The tokens of the axes, and the words for them."""
-
-    query: list[str] | None
-    key: list[str] | None
 
 
 def visualize_attention_matrix(
@@ -124,7 +111,7 @@ def visualize_attention_matrix(
     """
     matrix = one_head(attn_matrix, layer_idx, head_idx, batch_idx=batch_idx, axes=axes, name="attn_matrix")
     shape = (int(matrix.shape[0]), int(matrix.shape[1]))
-    labels = _Labels(*token_lists(tokens, query_tokens, key_tokens, shape))
+    labels = Labels(*token_lists(tokens, query_tokens, key_tokens, shape))
     mask = _token_mask(attention_mask, shape, batch_idx)
     cells_count = shape[0] * shape[1]
     if cells == "exact" and cells_count > EXACT:
@@ -135,7 +122,7 @@ def visualize_attention_matrix(
     shown = title if title is not None else f"Attention of {name}"
     if cells == "exact" or cells_count <= CELLS:
         return _exact(matrix, name, shown, labels, mask, causal, scale, max_value, annotate)
-    return _image(matrix, name, shown, labels, mask, causal, scale, max_value, pool, size)
+    return attention_image(matrix, name, shown, labels, mask, causal, scale, max_value, pool, size)
 
 
 def _token_mask(
@@ -156,30 +143,6 @@ def _token_mask(
     return (keys if shape[0] == shape[1] else None), keys
 
 
-def _domain(scale: ScaleType, low: float, high: float, max_value: float | None) -> ColourScale:
-    """Return the colour scale of weights: from 0, and on a log scale over four decades."""
-    top = max_value if max_value is not None else high
-    if not top > 0:
-        top = 1.0
-    if scale == "log":
-        return ColourScale("magma", top * 1e-4, top, "log")
-    if low < 0:
-        end = max(-low, high)
-        return ColourScale("purpleorange", -end, end, scale)
-    return ColourScale("magma", 0.0, top, scale)
-
-
-def _clipped(scale: ColourScale, low: float, high: float) -> list[str]:
-    notes = []
-    if scale.type != "linear":
-        notes.append(f"{'square-root' if scale.type == 'sqrt' else 'logarithmic'} colour scale")
-    if scale.type == "log" and low < scale.low:
-        notes.append(f"weights below {number(scale.low)} in the lowest colour")
-    if high > scale.high * (1 + 1e-6):
-        notes.append(f"weights up to {number(high)} drawn in the colour of {number(scale.high)}")
-    return notes
-
-
 # --- every cell ------------------------------------------------------------------------------------------------------------
 
 
@@ -187,7 +150,7 @@ def _exact(
     matrix: Any,
     name: str,
     title: str,
-    labels: _Labels,
+    labels: Labels,
     mask: tuple[Bools | None, Bools | None],
     causal: bool | None,
     scale_type: ScaleType,
@@ -209,14 +172,14 @@ def _exact(
             f"attn_matrix holds no finite weight: {weights.size:,} NaN, infinite or masked; there is nothing to draw"
         )
     low, high = float(finite.min()), float(finite.max())
-    scale = _domain(scale_type, low, high, max_value)
+    scale = domain(scale_type, low, high, max_value)
     blank = _is_causal(weights, causal)
     lengths = [min(row + 1, weights.shape[1]) if blank else weights.shape[1] for row in range(len(weights))]
     grid = _pixels(weights.shape, labels)
     kind = kinds(weights, hidden)
     drawn_kinds = {item for row, end in zip(kind, lengths, strict=True) for item in set(row[:end])} - {"value"}
     present = [item for item in GLYPHS if item in drawn_kinds]
-    notes = _clipped(scale, low, high)
+    notes = clipped(scale, low, high)
     frame, transforms, exactness = _frame(weights, hidden, kind, lengths, labels)
     notes += exactness
     notes += [f"{int((kind == item).sum()):,} {item}" if item != "masked" else "padding masked" for item in present]
@@ -249,7 +212,7 @@ def _is_causal(weights: Floats, causal: bool | None) -> bool:
     return not later if causal is None else causal
 
 
-def _pixels(shape: tuple[int, ...], labels: _Labels) -> tuple[int, int]:
+def _pixels(shape: tuple[int, ...], labels: Labels) -> tuple[int, int]:
     """Return the whole pixels of a cell, height and width."""
     most = max(shape)
     side = parts.whole_pixels(most, most=36)
@@ -270,7 +233,7 @@ def _font(shape: tuple[int, ...], grid: tuple[int, int], annotate: bool | None) 
 
 
 def _frame(
-    weights: Floats, hidden: Bools, kind: Any, lengths: Sequence[int], labels: _Labels
+    weights: Floats, hidden: Bools, kind: Any, lengths: Sequence[int], labels: Labels
 ) -> tuple[pd.DataFrame, list[Any], list[str]]:
     """Return the frame of a matrix, its transforms, and what must be said of its exactness."""
     total = sum(lengths)
@@ -301,9 +264,9 @@ def _frame(
     if "code" in lists:
         names = ["value", "nan", "inf", "-inf", "masked"]
         steps.append(alt.CalculateTransform(**{"calculate": f"{names}[floor(datum.code / 6)]", "as": "kind"}))
-    for column, place, tokens in (("query_token", "query", labels.query), ("key_token", "key", labels.key)):
+    for column, axis, tokens in (("query_token", "query", labels.query), ("key_token", "key", labels.key)):
         if tokens is not None:
-            steps.append(alt.CalculateTransform(**{"calculate": f"{_param_name(tokens)}[datum.{place}]", "as": column}))
+            steps.append(alt.CalculateTransform(**{"calculate": f"{param_name(tokens)}[datum.{axis}]", "as": column}))
     return frame, steps, [code.said()]
 
 
@@ -312,7 +275,7 @@ def _cell_layers(
     shape: tuple[int, ...],
     grid: tuple[int, int],
     scale: ColourScale,
-    labels: _Labels,
+    labels: Labels,
     present: list[str],
     font: int | None,
 ) -> list[alt.Chart]:
@@ -335,9 +298,12 @@ def _cell_layers(
         tooltip.insert(1, alt.Tooltip("query_token:N", title="query token"))
     if labels.key is not None:
         tooltip.insert(-1, alt.Tooltip("key_token:N", title="key token"))
-    colour = alt.Color("weight:Q", scale=parts.colour_scale(scale), legend=_legend(shape[0] * grid[0]))
+    colour = alt.Color(
+        "weight:Q", scale=parts.colour_scale(scale), legend=parts.gradient_legend("Weight", shape[0] * grid[0], scale)
+    )
     if present:
-        colour = colour.condition([{"test": f"datum.kind === '{kind}'", "value": GREYS[kind]} for kind in present])
+        tests: list[Any] = [{"test": f"datum.kind === '{kind}'", "value": GREYS[kind]} for kind in present]
+        colour = colour.condition(tests)
     total = shape[0] * shape[1]
     rect = place.mark_rect(invalid=None if present else alt.Undefined, aria=total <= 600)
     layers = [rect.encode(color=colour, tooltip=tooltip)]
@@ -354,10 +320,6 @@ def _cell_layers(
     return layers
 
 
-def _legend(height: int) -> alt.Legend:
-    return alt.Legend(title="Weight", gradientLength=max(60, min(200, height)))
-
-
 def _band_axis(size: int, pixels: int, tokens: list[str] | None, angle: int) -> alt.Axis:
     shared: dict[str, Any] = {"grid": False, "domain": False, "labelOverlap": False}
     values = parts.axis_values(range(size), pixels, room=24 if tokens is None else TOKEN_ROOM)
@@ -367,7 +329,7 @@ def _band_axis(size: int, pixels: int, tokens: list[str] | None, angle: int) -> 
         return alt.Axis(labelAngle=0, **shared)
     return alt.Axis(
         labelAngle=angle,
-        labelExpr=f"{_param_name(tokens)}[datum.value]",
+        labelExpr=f"{param_name(tokens)}[datum.value]",
         labelLimit=110,
         labelFontSize=9 if pixels < 14 else 10,
         ticks=False,
@@ -375,18 +337,13 @@ def _band_axis(size: int, pixels: int, tokens: list[str] | None, angle: int) -> 
     )
 
 
-def _param_name(tokens: Sequence[str]) -> str:
-    digest = hashlib.sha256(json.dumps(list(tokens)).encode()).hexdigest()
-    return f"tokens_{digest[:10]}"
-
-
-def _token_params(labels: _Labels) -> list[alt.Parameter]:
+def _token_params(labels: Labels) -> list[alt.Parameter]:
     """Return the tokens as params, named by content: two charts of the same text share one."""
-    lists = {_param_name(tokens): tokens for tokens in labels if tokens is not None}
+    lists = {param_name(tokens): tokens for tokens in labels if tokens is not None}
     return [alt.param(name=name, value=tokens) for name, tokens in lists.items()]
 
 
-def _describe(name: str, weights: Floats, labels: _Labels, blank: bool, notes: list[str]) -> str:
+def _describe(name: str, weights: Floats, labels: Labels, blank: bool, notes: list[str]) -> str:
     queries, keys = weights.shape
     clear = np.where(np.isfinite(weights), weights, -np.inf)
     live = np.isfinite(weights).any(axis=1)
@@ -402,196 +359,4 @@ def _describe(name: str, weights: Floats, labels: _Labels, blank: bool, notes: l
         f"{number(float(strongest.mean()))} on average; most queries ({int(counts.max())} of {int(live.sum())}) look most at key {top}{token}",
         "No query gives weight to a later key; those cells are blank" if blank else "",
         "; ".join(note for note in notes if "later keys" not in note),
-    )
-
-
-# --- pooled to an image ----------------------------------------------------------------------------------------------------
-
-
-def _image(
-    matrix: Any,
-    name: str,
-    title: str,
-    labels: _Labels,
-    mask: tuple[Bools | None, Bools | None],
-    causal: bool | None,
-    scale_type: ScaleType,
-    max_value: float | None,
-    pool: Pool,
-    size: int,
-) -> alt.LayerChart:
-    if size < 32:
-        raise DataError(f"size={size} leaves nothing to see; expected 32 pixels or more")
-    blocks = pool_matrix(matrix, size, how=pool, mask=mask, name="attn_matrix")
-    if not math.isfinite(blocks.high):
-        raise DataError(f"attn_matrix holds no finite weight: {blocks.counts}; there is nothing to draw")
-    if causal and not blocks.causal:
-        raise DataError("causal=True, but some query gives weight to a later key; leave causal out to see all cells")
-    scale = _domain(scale_type, blocks.low, blocks.high, max_value)
-    rows, columns = blocks.values.shape
-    side = max(1, size // max(rows, columns))
-    grid = (
-        (max(side, min(24, size // rows)), side)
-        if rows * 8 < columns
-        else (side, max(side, min(24, size // columns)))
-        if columns * 8 < rows
-        else (side, side)
-    )
-    blank = None
-    if blocks.causal and causal is not False:
-        starts = np.arange(columns) * blocks.size[1]
-        ends = np.arange(rows) * blocks.size[0] + blocks.size[0] - 1
-        blank = starts[None, :] > ends[:, None]
-    uri = palette_image(blocks.values, scale, blank=blank, masked=_masked_blocks(blocks, mask))
-    notes = _image_notes(blocks, scale, blank is not None)
-    code = code_for(float(np.nanmin(blocks.maxima)), float(np.nanmax(blocks.maxima)))
-    keep = np.isfinite(blocks.maxima)
-    if blank is not None:
-        keep &= (
-            np.arange(keep.shape[1])[None, :] * blocks.coarse[1]
-            <= (np.arange(keep.shape[0])[:, None] + 1) * blocks.coarse[0] - 1
-        )
-    frame = pack_blocks(blocks.maxima, blocks.places, blocks.coarse, blocks.shape, code, keep)
-    chart: Any = alt.layer(
-        _picture(uri, grid[1] * columns, grid[0] * rows),
-        _rects(frame, code, blocks, scale, labels, (grid[0] * rows, grid[1] * columns)),
-    )
-    chart = chart.add_params(*_sparse_token_params(labels, blocks, grid))
-    chart = chart.properties(
-        width=grid[1] * columns,
-        height=grid[0] * rows,
-        title=parts.heading(title, notes, width=max(grid[1] * columns, 240)),
-        description=_describe_blocks(name, blocks, labels, notes),
-    )
-    return narrow(chart.resolve_scale(color="independent"))
-
-
-def _masked_blocks(blocks: Blocks, mask: tuple[Bools | None, Bools | None]) -> Any:
-    if not blocks.counts["masked"]:
-        return None
-    rows, columns = blocks.values.shape
-    out = np.zeros((rows, columns), dtype=bool)
-    for axis, real in enumerate(mask):
-        if real is not None:
-            edges = np.arange(blocks.values.shape[axis]) * blocks.size[axis]
-            gone = ~np.logical_or.reduceat(real, edges)
-            out |= gone[:, None] if axis == 0 else gone[None, :]
-    return out
-
-
-def _image_notes(blocks: Blocks, scale: ColourScale, blank: bool) -> list[str]:
-    high, wide = blocks.size
-    if high == wide == 1:
-        notes = ["each cell drawn"]
-    else:
-        notes = [f"each cell is the {'maximum' if blocks.how == 'max' else 'mean'} of {high} × {wide} weights"]
-    steps = scale.type if scale.type != "linear" else ""
-    notes.append(
-        f"{LEVELS} {steps + ' ' if steps else ''}colour steps from {number(scale.low)} to {number(scale.high)}"
-    )
-    notes += _clipped(scale, blocks.low, blocks.high)
-    notes += [f"{found:,} {kind}" for kind, found in blocks.counts.items() if found]
-    if blank:
-        notes.append("later keys get no weight and are left blank")
-    return notes
-
-
-def _picture(uri: str, width: int, height: int) -> alt.Chart:
-    picture = alt.Chart(alt.InlineData(values=[{}])).mark_image(
-        align="left", baseline="top", aspect=False, smooth=False, width=width, height=height, aria=False
-    )
-    return picture.encode(x=alt.value(0), y=alt.value(0), url=alt.value(uri))
-
-
-def _rects(
-    frame: pd.DataFrame, code: Code, blocks: Blocks, scale: ColourScale, labels: _Labels, panel: tuple[int, int]
-) -> alt.Chart:
-    """Return the invisible rects that carry tooltips, axes and the legend of the image."""
-    lists = [name for name in frame.columns if name not in ("query", "query2")]
-    steps: list[Any] = [
-        alt.CalculateTransform(**{"calculate": f"isArray(datum.{name}) ? datum.{name} : [datum.{name}]", "as": name})
-        for name in lists
-    ]
-    steps += [
-        alt.FlattenTransform(flatten=lists),
-        alt.CalculateTransform(**{"calculate": value_expression(code), "as": "weight"}),
-    ]
-    shown = [
-        alt.Tooltip("weight:Q", title="maximum here", format=".4f"),
-        alt.Tooltip("at_query:Q", title="at query", format=",d"),
-        alt.Tooltip("at_key:Q", title="at key", format=",d"),
-    ]
-    rects = alt.Chart(frame).mark_rect(opacity=0, aria=False)
-    chart = rects.encode(
-        x=alt.X(
-            "key:Q",
-            title="Key",
-            scale=alt.Scale(domain=[0, blocks.shape[1]], nice=False, zero=False),
-            axis=_place_axis(1, blocks, labels.key, panel[1], -90),
-        ),
-        x2="key2",
-        y=alt.Y(
-            "query:Q",
-            title="Query",
-            scale=alt.Scale(domain=[blocks.shape[0], 0], nice=False, zero=False),
-            axis=_place_axis(0, blocks, labels.query, panel[0], 0),
-        ),
-        y2="query2",
-        color=alt.Color("weight:Q", scale=parts.colour_scale(scale), legend=_legend(panel[0])),
-        tooltip=shown,
-    )
-    chart = chart.properties(transform=steps)
-    return unit(chart)
-
-
-def _ticks(size: int, pixels: int, room: int) -> list[int]:
-    """Return the positions to label on an axis of `size` positions."""
-    every = next(
-        step
-        for base in (1, 10, 100, 1000, 10_000, 100_000)
-        for step in (base, 2 * base, 5 * base)
-        if step * pixels / size >= room
-    )
-    return list(range(0, size, every))
-
-
-def _place_axis(axis: int, blocks: Blocks, tokens: list[str] | None, pixels: int, angle: int) -> alt.Axis:
-    size = blocks.shape[axis]
-    places = _ticks(size, pixels, TOKEN_ROOM if tokens else 40)
-    values = [place + 0.5 for place in places]  # the middle of the position, as on a band axis
-    shared: dict[str, Any] = {"values": values, "grid": False, "domain": False, "labelOverlap": False}
-    if tokens is None:
-        return alt.Axis(labelExpr="format(floor(datum.value), ',d')", labelAngle=0, **shared)
-    every = places[1] - places[0] if len(places) > 1 else 1
-    return alt.Axis(
-        labelExpr=f"{_param_name(tokens)}[round((datum.value - 0.5) / {every})]",
-        labelAngle=angle,
-        labelLimit=110,
-        labelFontSize=9,
-        ticks=False,
-        **shared,
-    )
-
-
-def _sparse_token_params(labels: _Labels, blocks: Blocks, grid: tuple[int, int]) -> list[alt.Parameter]:
-    """Return the tokens that are labelled, and no others: an image has room for few."""
-    lists: dict[str, list[str]] = {}
-    for axis, tokens in enumerate(labels):
-        if tokens is not None:
-            places = _ticks(blocks.shape[axis], grid[axis] * blocks.values.shape[axis], TOKEN_ROOM)
-            lists[_param_name(tokens)] = [tokens[place] for place in places]
-    return [alt.param(name=name, value=tokens) for name, tokens in lists.items()]
-
-
-def _describe_blocks(name: str, blocks: Blocks, labels: _Labels, notes: list[str]) -> str:
-    best = int(np.nanargmax(blocks.maxima))
-    query, key = (int(place) for place in blocks.places.reshape(-1, 2)[best])
-    words = [
-        f" ({tokens[place]})" if tokens is not None else ""
-        for tokens, place in ((labels.query, query), (labels.key, key))
-    ]
-    return sentence(
-        f"Attention of {name}: {count(blocks.shape[0], 'query', 'queries')} × {count(blocks.shape[1], 'key')}",
-        f"Weights from {number(blocks.low)} to {number(blocks.high)}; the largest is from query {query:,}{words[0]} to key {key:,}{words[1]}",
-        "; ".join(notes),
     )

@@ -200,7 +200,7 @@ def _layers(
     colour = alt.Color(
         "value:Q",
         scale=parts.colour_scale(scale),
-        legend=alt.Legend(title=legend, gradientLength=max(60, min(200, len(grid.layers) * grid.height))),
+        legend=parts.gradient_legend(legend, len(grid.layers) * grid.height, scale),
     )
     cells = place.mark_rect(invalid=None if present else alt.Undefined, aria=grid.cells <= LABELS).encode(
         color=_grey_first(present, colour), tooltip=tooltip

@@ -61,6 +61,14 @@ def colour_scale(scale: ColourScale) -> alt.Scale:
     return alt.Scale(scheme=scale.scheme, domain=[scale.low, scale.high], type=scale.type, clamp=True)
 
 
+def gradient_legend(title: str, height: float, scale: ColourScale) -> alt.Legend:
+    """Return the legend of a colour scale, about as high as its panel."""
+    length = max(60.0, min(200.0, height))
+    if scale.type == "log":  # the ends of a log domain are no round numbers
+        return alt.Legend(title=title, gradientLength=length, format=".2~g")
+    return alt.Legend(title=title, gradientLength=length)
+
+
 # --- words ---------------------------------------------------------------------------------------------------------------
 
 
@@ -88,12 +96,14 @@ def decimals(low: float, high: float, *, digits: int = 3) -> int:
     size = max(abs(low), abs(high))
     if not size or not math.isfinite(size):
         return 0
-    return max(0, min(digits - 1 - math.floor(math.log10(size)), 8))
+    return max(0, min(digits - 1 - math.floor(math.log10(size)) - (size < 1), 8))
 
 
 def number_format(low: float, high: float, *, log: bool = False, digits: int = 3) -> str:
     """Return the d3 format for numbers between two ends: as many decimals as the larger end needs."""
     size = max(abs(low), abs(high))
+    if log and low >= 1e-3 and high < 1e3:
+        return f".{digits - 1}~g"
     if log or (size and (size < 1e-3 or size >= 1e5)):
         return f".{digits - 2}e"
     return f",.{decimals(low, high, digits=digits)}f"
@@ -101,7 +111,7 @@ def number_format(low: float, high: float, *, log: bool = False, digits: int = 3
 
 def format_width(low: float, high: float, spec: str) -> int:
     """Return how many letters the longest number between two ends takes in a d3 format of `number_format`."""
-    return max(len(format(value, spec)) for value in (low, high))
+    return max(len(format(value, spec.replace("~", ""))) for value in (low, high))
 
 
 # --- sizes ---------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,308 @@
+"""The panels of a training chart: lines, head events, and what both share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from headspec.charts import parts
+from headspec.charts.training_rows import LANE, Line, ValueAxis
+from headspec.text import number
+
+NO_NUMBER = "M-.75,0A.75,.75,0,1,1,.75,0A.75,.75,0,1,1,-.75,0M-.53,.53L.53,-.53"
+"""A slashed circle: measured, and not a number that can be drawn."""
+DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3]]
+FADED = 0.12
+_NAMES = {"loss": "Loss", "sparsity": "Sparsity", "perplexity": "Perplexity"}
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What all panels have in common."""
+
+    width: int
+    domain: tuple[float, float]
+    lines: pd.DataFrame
+    gaps: pd.DataFrame
+    events: pd.DataFrame
+    epochs: pd.DataFrame
+    runs: list[str]
+    zoom: str
+
+    @property
+    def packed(self) -> bool:
+        """Whether the lines come as lists."""
+        return len(self.lines) > 0 and isinstance(self.lines["step"].iloc[0], list)
+
+    @property
+    def by_run(self) -> bool:
+        """Whether colour tells runs apart, and not metrics."""
+        return len(self.runs) > 1
+
+    def x(self, field: str = "step", axis: alt.Axis | None = None) -> alt.X:
+        """Return the step channel: the same explicit domain in every panel."""
+        return alt.X(f"{field}:Q", scale=alt.Scale(domain=list(self.domain), nice=False, zero=False), axis=axis)
+
+
+def line_panel(
+    shared: Shared, panel: str, lines: Sequence[Line], axis: ValueAxis, height: int, *, first: bool, last: bool
+) -> alt.LayerChart:
+    """Return the panel of some metrics: lines, dots where points are few, marks for gaps and for what is beyond the axis."""
+    metrics = list(dict.fromkeys(line.series.metric for line in lines))
+    names = shared.runs if shared.by_run else metrics
+    field = "run" if shared.by_run else "metric"
+    # the first panel owns the legend of the runs; a panel of one metric names it on its axis
+    legend = (
+        alt.Legend(title=None, symbolType="stroke", symbolStrokeWidth=2.5)
+        if (first if shared.by_run else len(metrics) > 1)
+        else None
+    )
+    colour = alt.Color(f"{field}:N", scale=parts.category_scales(names)[0], legend=legend)
+    pick = parts.legend_filter(f"shown_{field}s" if shared.by_run else f"shown_{_slug(panel)}", field)
+    shown = alt.when(pick).then(alt.value(1)).otherwise(alt.value(FADED)) if shared.by_run or legend else None
+    y = alt.Y(
+        f"{'_y' if axis.beyond else 'value'}:Q",
+        scale=alt.Scale(domain=[axis.low, axis.high], type=axis.type, nice=False, zero=False),
+        axis=_value_axis(panel, metrics, axis, height),
+    )
+    base = _rows(shared, panel)
+    stroke = base.mark_line(
+        clip=True,
+        strokeWidth=1.8,
+        strokeJoin="round",
+        strokeCap="round",
+        interpolate="step-after" if panel == "sparsity" else "linear",
+        tooltip=False,
+    ).encode(x=shared.x(axis=_step_axis(shared, last)), y=y, color=colour, detail=["run:N", "metric:N"])
+    if shared.by_run and len(metrics) > 1:
+        dashes = [DASHES[place % len(DASHES)] for place in range(len(metrics))]
+        stroke = stroke.encode(
+            strokeDash=alt.StrokeDash(
+                "metric:N", scale=alt.Scale(domain=metrics, range=dashes), legend=alt.Legend(title=None)
+            )
+        )
+    if shown is not None:
+        stroke = stroke.encode(opacity=shown)
+    if legend is not None:
+        stroke = stroke.add_params(pick)  # on the layer that owns the legend, or it would be dead
+    layers: list[alt.Chart] = [*_rules(shared, first=first), stroke.add_params(parts.step_zoom(shared.zoom))]
+    layers.append(_dots(shared, base, y, colour, shown))
+    if axis.beyond:
+        layers += _beyond(shared, base, lines, axis, height, colour)
+    if len(shared.gaps) and (shared.gaps["panel"] == panel).any():
+        layers += _gaps(shared, panel, colour)
+    return _panel(layers, shared, height)
+
+
+def _rows(shared: Shared, panel: str) -> alt.Chart:
+    """Return the rows of one panel, lists taken apart; plain rows, as a page may feed them, pass unchanged."""
+    base = alt.Chart(shared.lines).transform_filter(alt.FieldEqualPredicate(field="panel", equal=panel))
+    if not shared.packed:
+        return base
+    lists = [name for name in ("step", "value", "epoch", "_y") if name in shared.lines.columns]
+    plain: Any = {name: f"isArray(datum.{name}) ? datum.{name} : [datum.{name}]" for name in lists}
+    return base.transform_calculate(**plain).transform_flatten(lists)
+
+
+def _dots(shared: Shared, base: alt.Chart, y: alt.Y, colour: alt.Color, shown: Any) -> alt.Chart:
+    """Return the points: drawn where they are few, and there for the tooltip otherwise (unless they are thousands)."""
+    tooltip = [alt.Tooltip("run:N")] if shared.by_run else []
+    tooltip += [alt.Tooltip("metric:N"), alt.Tooltip("step:Q", format=",~r")]
+    if "epoch" in shared.lines.columns:
+        tooltip.append(alt.Tooltip("epoch:Q", format=",.4~g"))
+    tooltip.append(alt.Tooltip("value:Q", format=",.6~g"))
+    points = base.transform_filter("isValid(datum.value)").mark_point(filled=True, size=34, clip=True, strokeWidth=0)
+    own = y.copy()
+    own.axis = alt.Undefined
+    points = points.encode(x=shared.x(), y=own, color=colour, tooltip=tooltip)
+    if shared.packed:
+        return points.transform_filter("datum._dots").encode(**({} if shown is None else {"opacity": shown}))
+    return points.encode(opacity=alt.when("datum._dots").then(alt.value(1)).otherwise(alt.value(0)))
+
+
+def _beyond(
+    shared: Shared, base: alt.Chart, lines: Sequence[Line], axis: ValueAxis, height: int, colour: alt.Color
+) -> list[alt.Chart]:
+    """Return the marks of values that the axis does not reach, each side with its extreme in numbers."""
+    layers = []
+    values = pd.concat([pd.DataFrame({"step": line.series.step[line.rows], "value": line.value}) for line in lines])
+    values = values[values["value"].abs() < math.inf]
+    for above in (True, False):
+        out = values[values["value"] > axis.most] if above else values[values["value"] < axis.least]
+        if out.empty:
+            continue
+        at = LANE / 2 + 1 if above else height - LANE / 2 - 1
+        test = f"isValid(datum.value) && datum.value {'>' if above else '<'} {axis.most if above else axis.least!r}"
+        marks = base.transform_filter(test).mark_point(
+            shape="triangle-up" if above else "triangle-down", filled=True, size=60, clip=True, opacity=1
+        )
+        tooltip = [alt.Tooltip("metric:N"), alt.Tooltip("step:Q", format=",~r"), alt.Tooltip("value:Q", format=".4~g")]
+        layers.append(marks.encode(x=shared.x(), y=alt.value(at), color=colour, tooltip=tooltip))
+        size = out["value"].to_numpy()
+        peak = out.iloc[int(size.argmax() if above else size.argmin())]
+        right = (float(peak["step"]) - shared.domain[0]) / (shared.domain[1] - shared.domain[0]) > 0.8
+        text = pd.DataFrame({"_step": [peak["step"]], "_label": [number(float(peak["value"]))]})
+        label = alt.Chart(text).mark_text(
+            align="right" if right else "left",
+            dx=-8 if right else 8,
+            baseline="middle",
+            style="headspec-label",
+            clip=True,
+        )
+        layers.append(label.encode(x=shared.x("_step"), y=alt.value(at), text="_label:N"))
+    return layers
+
+
+def _gaps(shared: Shared, panel: str, colour: alt.Color) -> list[alt.Chart]:
+    """Return the marks of NaN and infinities along the top edge: from the first to the last step of each gap."""
+    base = alt.Chart(shared.gaps).transform_filter(alt.FieldEqualPredicate(field="panel", equal=panel))
+    lane = alt.Y("_lane:Q", scale=None, axis=None)
+    span = base.mark_rule(strokeWidth=4, opacity=0.45, clip=True).encode(
+        x=shared.x(), x2="last_step:Q", y=lane, color=colour
+    )
+    tooltip = [alt.Tooltip(f"{name}:N") for name in (["run"] if shared.by_run else []) + ["metric", "kind"]]
+    tooltip += [alt.Tooltip(f"{name}:Q", format=",~r") for name in ("step", "last_step", "points", "gaps")]
+    shape = alt.Shape("_mark:N", scale=alt.Scale(domain=["NaN or ∞"], range=[NO_NUMBER]), legend=alt.Legend(title=None))
+    marks = base.mark_point(size=70, strokeWidth=1.6, filled=False, opacity=1, clip=True).encode(
+        x=shared.x(), y=lane, color=colour, shape=shape, tooltip=tooltip
+    )
+    return [span, marks]
+
+
+def events_panel(shared: Shared, height: int, *, first: bool, last: bool) -> alt.LayerChart:
+    """Return the panel of pruned and revived heads: bars up for revived, down for pruned, at the steps they cover."""
+    events = shared.events
+    present = list(dict.fromkeys(events["event"]))
+    colour, shape = parts.state_scales(present)
+    base = alt.Chart(events)
+    tooltip = [alt.Tooltip("event:N"), alt.Tooltip("count:Q", title="heads"), alt.Tooltip("step:Q", format=",~r")]
+    if (events["last_step"] != events["step"]).any():
+        tooltip.append(alt.Tooltip("last_step:Q", format=",~r"))
+    if "heads" in events.columns:
+        tooltip.append(alt.Tooltip("heads:N", title="which"))
+    legend = alt.Legend(title=None)
+    marks = {
+        "color": alt.Color("event:N", scale=colour, legend=legend),
+        "shape": alt.Shape("event:N", scale=shape, legend=legend),
+        "tooltip": tooltip,
+    }
+    symbols = base.mark_point(size=42, strokeWidth=2, filled=False, opacity=1, clip=True)
+    if shared.by_run:
+        lane = alt.Y("run:N", sort=shared.runs, title=None, scale=alt.Scale(domain=shared.runs))
+        shift = alt.YOffset("event:N", sort=["revived", "pruned"], scale=alt.Scale(domain=["revived", "pruned"]))
+        symbols = symbols.encode(x=shared.x("_middle", _step_axis(shared, last)), y=lane, yOffset=shift, **marks)
+        if events["count"].max() > 1:
+            size = alt.Scale(domain=[1, float(events["count"].max())], range=[24, 130])
+            symbols = symbols.encode(
+                size=alt.Size("count:Q", scale=size, legend=alt.Legend(title="heads", tickCount=3))
+            )
+        layers = [*_rules(shared, first=first, events=False), symbols.add_params(parts.step_zoom(shared.zoom))]
+        return _panel(layers, shared, {"step": 15})
+    most, least = max(float(events["_height"].max()), 0.0), min(float(events["_height"].min()), 0.0)
+    room = 0.22 * (most - least)
+    y = alt.Y(
+        "_height:Q",
+        scale=alt.Scale(domain=[least - room * (least < 0), most + room * (most > 0)], nice=False),
+        axis=alt.Axis(
+            title="Heads", labelExpr="format(abs(datum.value), ',d')", values=_count_ticks(least, most, height)
+        ),
+    )
+    stems = base.mark_rule(strokeWidth=2, opacity=1, clip=True)
+    stems = stems.encode(x=shared.x("_middle", _step_axis(shared, last)), y=y, y2=alt.datum(0), color=marks["color"])
+    layers = [*_rules(shared, first=first, events=False), _zero(), stems.add_params(parts.step_zoom(shared.zoom))]
+    if (events["last_step"] != events["step"]).any():  # a bar covers the steps that it counts
+        bars = base.mark_bar(opacity=0.35, clip=True)
+        layers.append(bars.encode(x=shared.x(), x2="last_step:Q", y=y, y2=alt.datum(0), color=marks["color"]))
+    layers.append(symbols.encode(x=shared.x("_middle"), y=alt.Y("_height:Q"), **marks))
+    return _panel(layers, shared, height)
+
+
+def _zero() -> alt.Chart:
+    return alt.Chart(pd.DataFrame({"_zero": [0]})).mark_rule(style="headspec-rule").encode(y="_zero:Q")
+
+
+def _rules(shared: Shared, *, first: bool, events: bool = True) -> list[alt.Chart]:
+    """Return the rules that cross every panel: epochs, and faintly the steps at which heads were pruned or revived."""
+    layers = []
+    if len(shared.epochs):
+        rule = alt.Chart(shared.epochs).mark_rule(style="headspec-rule", strokeDash=[2, 3], clip=True)
+        layers.append(rule.encode(x=shared.x(axis=_epoch_axis(shared) if first else None)))
+    if events and len(shared.events) and not shared.by_run:
+        colour = alt.Stroke("event:N", scale=parts.state_scales(shared.events["event"])[0], legend=None)
+        rule = alt.Chart(shared.events).mark_rule(strokeWidth=1, opacity=0.3, clip=True)
+        layers.append(rule.encode(x=shared.x("_middle"), stroke=colour))
+    return layers
+
+
+def _epoch_axis(shared: Shared) -> alt.Axis:
+    """Return the axis that names the ruled epochs above the first panel; only numbers of ours are in its expression."""
+    steps, epochs = shared.epochs["step"].tolist(), shared.epochs["epoch"].tolist()
+    apart = shared.width / max(len(steps), 1)
+    word = "'epoch ' + " if apart > 62 else "(datum.index == 0 ? 'epoch ' : '') + "
+    return alt.Axis(
+        orient="top",
+        values=steps,
+        labelExpr=f"{word}{epochs}[indexof({steps}, datum.value)]",
+        labelOverlap=True,
+        labelPadding=1,
+        ticks=False,
+        domain=False,
+        grid=False,
+        title=None,
+    )
+
+
+def _step_axis(shared: Shared, last: bool) -> alt.Axis:
+    ticks = max(2, shared.width // 70)
+    if last:
+        return alt.Axis(title="Step", tickCount=ticks)
+    return alt.Axis(title=None, labels=False, ticks=False, tickCount=ticks)
+
+
+def _value_axis(panel: str, metrics: Sequence[str], axis: ValueAxis, height: int) -> alt.Axis:
+    name = metrics[0] if len(metrics) == 1 and metrics[0] not in _NAMES else _NAMES.get(panel, panel)
+    title = f"{name} (log)" if axis.type == "log" else name
+    if axis.type == "log":
+        return alt.Axis(
+            title=title, values=_log_ticks(axis.least, axis.most, height), format=",~g" if axis.most < 1e6 else "~e"
+        )
+    size = max(abs(axis.least), abs(axis.most))
+    form: Any = alt.Undefined
+    if panel == "sparsity" and axis.least >= 0 and axis.most <= 1:
+        form = ".0%" if axis.most >= 0.04 else ".1~%"
+    elif size >= 1e6 or 0 < size < 1e-3:
+        form = "~e"
+    return alt.Axis(title=title, tickCount=max(2, height // 30), format=form)
+
+
+def _log_ticks(least: float, most: float, height: int) -> list[float]:
+    """Return round numbers within a range, as many as there is room for."""
+    low, high = math.floor(math.log10(least)), math.ceil(math.log10(most))
+    room = max(2, height // 20)
+    for factors in ((1, 1.5, 2, 3, 4, 5, 7), (1, 2, 3, 5), (1, 2, 5), (1, 3), (1,)):
+        ticks = [factor * 10.0**power for power in range(low, high + 1) for factor in factors]
+        ticks = [float(f"{tick:.3g}") for tick in ticks if least * 0.98 <= tick <= most * 1.02]
+        if len(ticks) <= room:
+            break
+    every = -(-len(ticks) // room)
+    return ticks[::every] if len(ticks) > 1 else [float(f"{least:.3g}"), float(f"{most:.3g}")]
+
+
+def _count_ticks(least: float, most: float, height: int) -> list[float]:
+    step = next((n * 10**p for p in range(12) for n in (1, 2, 5) if (most - least) / (n * 10**p) <= height / 16), 1)
+    return [float(tick) for tick in range(math.ceil(least / step) * step, math.floor(most / step) * step + 1, step)]
+
+
+def _slug(panel: str) -> str:
+    return panel if panel in _NAMES else "metrics"
+
+
+def _panel(layers: list[alt.Chart], shared: Shared, height: Any) -> alt.LayerChart:
+    chart = alt.layer(*layers)
+    assert isinstance(chart, alt.LayerChart)
+    return chart.resolve_axis(x="independent").properties(width=shared.width, height=height)

@@ -95,7 +95,7 @@ def line_panel(
     if axis.beyond:
         layers += _beyond(shared, base, lines, axis, height, colour)
     if len(shared.gaps) and (shared.gaps["panel"] == panel).any():
-        layers += _gaps(shared, panel, colour)
+        layers += _gaps(shared, panel, colour, below=LANE if axis.above else 0)
     return _panel(layers, shared, height)
 
 
@@ -158,10 +158,11 @@ def _beyond(
     return layers
 
 
-def _gaps(shared: Shared, panel: str, colour: alt.Color) -> list[alt.Chart]:
+def _gaps(shared: Shared, panel: str, colour: alt.Color, *, below: int) -> list[alt.Chart]:
     """Return the marks of NaN and infinities along the top edge: from the first to the last step of each gap."""
     base = alt.Chart(shared.gaps).transform_filter(alt.FieldEqualPredicate(field="panel", equal=panel))
-    lane = alt.Y("_lane:Q", scale=None, axis=None)
+    base = base.transform_calculate(_at=f"{LANE} * datum._lane + {LANE / 2 + 1 + below}")
+    lane = alt.Y("_at:Q", scale=None, axis=None)
     span = base.mark_rule(strokeWidth=4, opacity=0.45, clip=True).encode(
         x=shared.x(), x2="last_step:Q", y=lane, color=colour
     )
@@ -209,7 +210,10 @@ def events_panel(shared: Shared, height: int, *, first: bool, last: bool) -> alt
         "_height:Q",
         scale=alt.Scale(domain=[least - room * (least < 0), most + room * (most > 0)], nice=False),
         axis=alt.Axis(
-            title="Heads", labelExpr="format(abs(datum.value), ',d')", values=_count_ticks(least, most, height)
+            title="Heads",
+            labelExpr="format(abs(datum.value), ',d')",
+            values=_count_ticks(least, most, height),
+            labelOverlap=False,
         ),
     )
     stems = base.mark_rule(strokeWidth=2, opacity=1, clip=True)
@@ -234,7 +238,9 @@ def _rules(shared: Shared, *, first: bool, events: bool = True) -> list[alt.Char
         layers.append(rule.encode(x=shared.x(axis=_epoch_axis(shared) if first else None)))
     if events and len(shared.events) and not shared.by_run:
         colour = alt.Stroke("event:N", scale=parts.state_scales(shared.events["event"])[0], legend=None)
-        rule = alt.Chart(shared.events).mark_rule(strokeWidth=1, opacity=0.3, clip=True)
+        rule = alt.Chart(shared.events).mark_rule(
+            strokeWidth=1, opacity=0.35 if len(shared.events) < 16 else 0.2, clip=True
+        )
         layers.append(rule.encode(x=shared.x("_middle"), stroke=colour))
     return layers
 
@@ -269,7 +275,7 @@ def _value_axis(panel: str, metrics: Sequence[str], axis: ValueAxis, height: int
     title = f"{name} (log)" if axis.type == "log" else name
     if axis.type == "log":
         return alt.Axis(
-            title=title, values=_log_ticks(axis.least, axis.most, height), format=",~g" if axis.most < 1e6 else "~e"
+            title=title, values=_log_ticks(axis.low, axis.high, height), format=",~g" if axis.most < 1e6 else "~e"
         )
     size = max(abs(axis.least), abs(axis.most))
     form: Any = alt.Undefined
@@ -277,7 +283,7 @@ def _value_axis(panel: str, metrics: Sequence[str], axis: ValueAxis, height: int
         form = ".0%" if axis.most >= 0.04 else ".1~%"
     elif size >= 1e6 or 0 < size < 1e-3:
         form = "~e"
-    return alt.Axis(title=title, tickCount=max(2, height // 30), format=form)
+    return alt.Axis(title=title, tickCount=max(3, height // 30), format=form)
 
 
 def _log_ticks(least: float, most: float, height: int) -> list[float]:
@@ -286,7 +292,7 @@ def _log_ticks(least: float, most: float, height: int) -> list[float]:
     room = max(2, height // 20)
     for factors in ((1, 1.5, 2, 3, 4, 5, 7), (1, 2, 3, 5), (1, 2, 5), (1, 3), (1,)):
         ticks = [factor * 10.0**power for power in range(low, high + 1) for factor in factors]
-        ticks = [float(f"{tick:.3g}") for tick in ticks if least * 0.98 <= tick <= most * 1.02]
+        ticks = [float(f"{tick:.3g}") for tick in ticks if least <= tick <= most]
         if len(ticks) <= room:
             break
     every = -(-len(ticks) // room)
@@ -294,7 +300,9 @@ def _log_ticks(least: float, most: float, height: int) -> list[float]:
 
 
 def _count_ticks(least: float, most: float, height: int) -> list[float]:
-    step = next((n * 10**p for p in range(12) for n in (1, 2, 5) if (most - least) / (n * 10**p) <= height / 16), 1)
+    """Return whole numbers around 0, far enough apart to be read."""
+    room = 14 * (1.44 * (most - least) or 1.0) / height
+    step = next((n * 10**p for p in range(12) for n in (1, 2, 5) if n * 10**p >= room), 10**12)
     return [float(tick) for tick in range(math.ceil(least / step) * step, math.floor(most / step) * step + 1, step)]
 
 

@@ -218,7 +218,7 @@ def gaps_frame(lines: Sequence[Line], width: int, domain: tuple[float, float]) -
                     "points": nan + above + below,
                     "gaps": gaps,
                     "_mark": "NaN or ∞",
-                    "_lane": LANE / 2 + 1 + LANE * lane,
+                    "_lane": lane,
                 }
             )
     frame = pd.DataFrame(rows)

@@ -14,9 +14,11 @@ from headspec.arrays import kind_of
 from headspec.charts import parts
 from headspec.charts.training_panels import Shared, events_panel, line_panel
 from headspec.charts.training_rows import (
+    FOOT,
     AxisType,
     Line,
     ValueAxis,
+    crowded,
     epochs_frame,
     events_frame,
     gaps_frame,
@@ -108,7 +110,8 @@ def visualize_training_progress(
     values are positive. What is a million times the lower quarter of the values lies beyond the axis.
 
     Drag or turn the wheel to zoom along the steps, which shows the points kept, no more; click a legend entry to pick a
-    line. Values are drawn to seven significant digits.
+    line. Values are drawn to six significant digits, more where a range is small beside
+    its values.
 
     Examples
     --------
@@ -132,9 +135,9 @@ def visualize_training_progress(
         for item in items
     ]
     gaps = gaps_frame(lines, width, domain)
-    axes = _axes(lines, gaps, dict(scales or {}), height)
     counts = chosen.get("heads", [])
     bars, at_steps = events_frame(counts, named, max_display_points, width, domain)
+    axes = _axes(lines, gaps, dict(scales or {}), height, FOOT if crowded(bars) and len(runs) == 1 else 0)
     epochs, epochs_note = epochs_frame(history.series, width, domain)
     shared = Shared(width, domain, lines_frame(lines, axes), gaps, bars, epochs, runs, zoom)
     said = [
@@ -185,7 +188,9 @@ def _stack(
             charts.append(events_panel(shared, _height(panel, height), first=first, last=last))
         else:
             mine = [line for line in lines if line.panel == panel]
-            charts.append(line_panel(shared, panel, mine, axes[panel], _height(panel, height), first=first, last=last))
+            owner = panel == next(name for name in panels if name != "heads")
+            at: dict[str, bool] = {"first": first, "last": last, "owner": owner}
+            charts.append(line_panel(shared, panel, mine, axes[panel], _height(panel, height), **at))
     with warnings.catch_warnings():  # one zoom for all panels is what is wanted
         warnings.filterwarnings("ignore", message="Automatically deduplicated", category=UserWarning)
         stack = alt.vconcat(*charts, spacing=8)
@@ -195,7 +200,9 @@ def _stack(
     return own
 
 
-def _axes(lines: list[Line], gaps: pd.DataFrame, forced: dict[str, AxisType], height: int) -> dict[str, ValueAxis]:
+def _axes(
+    lines: list[Line], gaps: pd.DataFrame, forced: dict[str, AxisType], height: int, foot: int
+) -> dict[str, ValueAxis]:
     panels = list(dict.fromkeys(line.panel for line in lines))
     for panel, kind in forced.items():
         if panel not in panels:
@@ -207,7 +214,9 @@ def _axes(lines: list[Line], gaps: pd.DataFrame, forced: dict[str, AxisType], he
         mine = [line for line in lines if line.panel == panel]
         lanes = int(gaps.loc[gaps["panel"] == panel, "_lane"].nunique()) if len(gaps) else 0
         prefer_log = panel == "perplexity"
-        axes[panel] = value_axis(mine, _height(panel, height), lanes, forced.get(panel), prefer_log=prefer_log)
+        axes[panel] = value_axis(
+            mine, _height(panel, height), lanes, forced.get(panel), prefer_log=prefer_log, foot=foot
+        )
         if forced.get(panel) == "log" and not any((line.value > 0).any() for line in mine):
             raise DataError(f"scales={{{panel!r}: 'log'}} needs positive values; {panel} has none")
     return axes

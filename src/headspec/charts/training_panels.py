@@ -11,13 +11,14 @@ import altair as alt
 import pandas as pd
 
 from headspec.charts import parts
-from headspec.charts.training_rows import LANE, Line, ValueAxis
-from headspec.text import number
+from headspec.charts.training_rows import FOOT, LANE, Line, ValueAxis, crowded
+from headspec.charts.training_words import brief
 
 NO_NUMBER = "M-.75,0A.75,.75,0,1,1,.75,0A.75,.75,0,1,1,-.75,0M-.53,.53L.53,-.53"
 """A slashed circle: measured, and not a number that can be drawn."""
 DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3]]
 FADED = 0.12
+GREY = parts.CATEGORY_COLOURS[7]
 _NAMES = {"loss": "Loss", "sparsity": "Sparsity", "perplexity": "Perplexity"}
 
 
@@ -50,18 +51,23 @@ class Shared:
 
 
 def line_panel(
-    shared: Shared, panel: str, lines: Sequence[Line], axis: ValueAxis, height: int, *, first: bool, last: bool
+    shared: Shared,
+    panel: str,
+    lines: Sequence[Line],
+    axis: ValueAxis,
+    height: int,
+    *,
+    first: bool,
+    last: bool,
+    owner: bool,
 ) -> alt.LayerChart:
     """Return the panel of some metrics: lines, dots where points are few, marks for gaps and for what is beyond the axis."""
     metrics = list(dict.fromkeys(line.series.metric for line in lines))
     names = shared.runs if shared.by_run else metrics
     field = "run" if shared.by_run else "metric"
-    # the first panel owns the legend of the runs; a panel of one metric names it on its axis
-    legend = (
-        alt.Legend(title=None, symbolType="stroke", symbolStrokeWidth=2.5)
-        if (first if shared.by_run else len(metrics) > 1)
-        else None
-    )
+    # one panel owns the legend of the runs; a panel of one metric names it on its axis
+    has_legend = owner if shared.by_run else len(metrics) > 1
+    legend = alt.Legend(title=None, symbolType="stroke", symbolStrokeWidth=2.5) if has_legend else None
     colour = alt.Color(f"{field}:N", scale=parts.category_scales(names)[0], legend=legend)
     pick = parts.legend_filter(f"shown_{field}s" if shared.by_run else f"shown_{_slug(panel)}", field)
     shown = alt.when(pick).then(alt.value(1)).otherwise(alt.value(FADED)) if shared.by_run or legend else None
@@ -90,8 +96,8 @@ def line_panel(
         stroke = stroke.encode(opacity=shown)
     if legend is not None:
         stroke = stroke.add_params(pick)  # on the layer that owns the legend, or it would be dead
-    layers: list[alt.Chart] = [*_rules(shared, first=first), stroke.add_params(parts.step_zoom(shared.zoom))]
-    layers.append(_dots(shared, base, y, colour, shown))
+    layers: list[alt.Chart] = [*_rules(shared, height, first=first), stroke.add_params(parts.step_zoom(shared.zoom))]
+    layers.append(_dots(shared, base, y, colour, None if shown is None else pick))
     if axis.beyond:
         layers += _beyond(shared, base, lines, axis, height, colour)
     if len(shared.gaps) and (shared.gaps["panel"] == panel).any():
@@ -109,7 +115,7 @@ def _rows(shared: Shared, panel: str) -> alt.Chart:
     return base.transform_calculate(**plain).transform_flatten(lists)
 
 
-def _dots(shared: Shared, base: alt.Chart, y: alt.Y, colour: alt.Color, shown: Any) -> alt.Chart:
+def _dots(shared: Shared, base: alt.Chart, y: alt.Y, colour: alt.Color, pick: alt.Parameter | None) -> alt.Chart:
     """Return the points: drawn where they are few, and there for the tooltip otherwise (unless they are thousands)."""
     tooltip = [alt.Tooltip("run:N")] if shared.by_run else []
     tooltip += [alt.Tooltip("metric:N"), alt.Tooltip("step:Q", format=",~r")]
@@ -121,8 +127,9 @@ def _dots(shared: Shared, base: alt.Chart, y: alt.Y, colour: alt.Color, shown: A
     own.axis = alt.Undefined
     points = points.encode(x=shared.x(), y=own, color=colour, tooltip=tooltip)
     if shared.packed:
-        return points.transform_filter("datum._dots").encode(**({} if shown is None else {"opacity": shown}))
-    return points.encode(opacity=alt.when("datum._dots").then(alt.value(1)).otherwise(alt.value(0)))
+        points = points.transform_filter("datum._dots")
+    few = alt.when("datum._dots") if pick is None else alt.when(alt.datum["_dots"], pick)
+    return points.encode(opacity=few.then(alt.value(1)).otherwise(alt.value(0)))
 
 
 def _beyond(
@@ -146,7 +153,7 @@ def _beyond(
         size = out["value"].to_numpy()
         peak = out.iloc[int(size.argmax() if above else size.argmin())]
         right = (float(peak["step"]) - shared.domain[0]) / (shared.domain[1] - shared.domain[0]) > 0.8
-        text = pd.DataFrame({"_step": [peak["step"]], "_label": [number(float(peak["value"]))]})
+        text = pd.DataFrame({"_step": [peak["step"]], "_label": [brief(float(peak["value"]))]})
         label = alt.Chart(text).mark_text(
             align="right" if right else "left",
             dx=-8 if right else 8,
@@ -176,34 +183,10 @@ def _gaps(shared: Shared, panel: str, colour: alt.Color, *, below: int) -> list[
 
 
 def events_panel(shared: Shared, height: int, *, first: bool, last: bool) -> alt.LayerChart:
-    """Return the panel of pruned and revived heads: bars up for revived, down for pruned, at the steps they cover."""
-    events = shared.events
-    present = list(dict.fromkeys(events["event"]))
-    colour, shape = parts.state_scales(present)
-    base = alt.Chart(events)
-    tooltip = [alt.Tooltip("event:N"), alt.Tooltip("count:Q", title="heads"), alt.Tooltip("step:Q", format=",~r")]
-    if (events["last_step"] != events["step"]).any():
-        tooltip.append(alt.Tooltip("last_step:Q", format=",~r"))
-    if "heads" in events.columns:
-        tooltip.append(alt.Tooltip("heads:N", title="which"))
-    legend = alt.Legend(title=None)
-    marks = {
-        "color": alt.Color("event:N", scale=colour, legend=legend),
-        "shape": alt.Shape("event:N", scale=shape, legend=legend),
-        "tooltip": tooltip,
-    }
-    symbols = base.mark_point(size=42, strokeWidth=2, filled=False, opacity=1, clip=True)
+    """Return the panel of pruned and revived heads: bars up for revived and down for pruned, or a lane per run."""
     if shared.by_run:
-        lane = alt.Y("run:N", sort=shared.runs, title=None, scale=alt.Scale(domain=shared.runs))
-        shift = alt.YOffset("event:N", sort=["revived", "pruned"], scale=alt.Scale(domain=["revived", "pruned"]))
-        symbols = symbols.encode(x=shared.x("_middle", _step_axis(shared, last)), y=lane, yOffset=shift, **marks)
-        if events["count"].max() > 1:
-            size = alt.Scale(domain=[1, float(events["count"].max())], range=[24, 130])
-            symbols = symbols.encode(
-                size=alt.Size("count:Q", scale=size, legend=alt.Legend(title="heads", tickCount=3))
-            )
-        layers = [*_rules(shared, first=first, events=False), symbols.add_params(parts.step_zoom(shared.zoom))]
-        return _panel(layers, shared, {"step": 15})
+        return _events_lanes(shared, height, first=first, last=last)
+    events = shared.events
     most, least = max(float(events["_height"].max()), 0.0), min(float(events["_height"].min()), 0.0)
     room = 0.22 * (most - least)
     y = alt.Y(
@@ -216,31 +199,81 @@ def events_panel(shared: Shared, height: int, *, first: bool, last: bool) -> alt
             labelOverlap=False,
         ),
     )
-    stems = base.mark_rule(strokeWidth=2, opacity=1, clip=True)
+    base = alt.Chart(events)
+    marks = _event_marks(events)
+    apart = shared.width / events["_middle"].nunique()
+    stems = base.mark_rule(strokeWidth=min(2.0, max(1.0, apart / 5)), opacity=1, clip=True)
     stems = stems.encode(x=shared.x("_middle", _step_axis(shared, last)), y=y, y2=alt.datum(0), color=marks["color"])
-    layers = [*_rules(shared, first=first, events=False), _zero(), stems.add_params(parts.step_zoom(shared.zoom))]
+    zero = alt.Chart(pd.DataFrame({"_zero": [0]})).mark_rule(style="headspec-rule").encode(y="_zero:Q")
+    layers = [*_rules(shared, height, first=first, events=False), zero]
+    layers.append(stems.add_params(parts.step_zoom(shared.zoom)))
     if (events["last_step"] != events["step"]).any():  # a bar covers the steps that it counts
         bars = base.mark_bar(opacity=0.35, clip=True)
         layers.append(bars.encode(x=shared.x(), x2="last_step:Q", y=y, y2=alt.datum(0), color=marks["color"]))
+    size = min(42.0, max(14.0, (0.9 * apart) ** 2))
+    symbols = base.mark_point(size=size, strokeWidth=1.8 if size > 30 else 1.4, filled=False, opacity=1, clip=True)
     layers.append(symbols.encode(x=shared.x("_middle"), y=alt.Y("_height:Q"), **marks))
     return _panel(layers, shared, height)
 
 
-def _zero() -> alt.Chart:
-    return alt.Chart(pd.DataFrame({"_zero": [0]})).mark_rule(style="headspec-rule").encode(y="_zero:Q")
+def _events_lanes(shared: Shared, height: int, *, first: bool, last: bool) -> alt.LayerChart:
+    events = shared.events
+    lane = alt.Y("run:N", sort=shared.runs, title=None, scale=alt.Scale(domain=shared.runs))
+    shift = alt.YOffset("event:N", sort=["revived", "pruned"], scale=alt.Scale(domain=["revived", "pruned"]))
+    symbols = alt.Chart(events).mark_point(strokeWidth=1.8, size=42, filled=False, opacity=1, clip=True)
+    symbols = symbols.encode(
+        x=shared.x("_middle", _step_axis(shared, last)), y=lane, yOffset=shift, **_event_marks(events)
+    )
+    most = float(events["count"].max())
+    if most > 1:
+        legend = alt.Legend(
+            title="heads",
+            values=[1, most],
+            format=",d",
+            direction="horizontal",
+            symbolFillColor=GREY,
+            symbolStrokeColor=GREY,
+        )
+        scale = alt.Scale(domain=[1, most], range=[20, 120])
+        symbols = symbols.encode(size=alt.Size("count:Q", scale=scale, legend=legend))
+    layers = [*_rules(shared, height, first=first, events=False), symbols.add_params(parts.step_zoom(shared.zoom))]
+    return _panel(layers, shared, {"step": 16})
 
 
-def _rules(shared: Shared, *, first: bool, events: bool = True) -> list[alt.Chart]:
-    """Return the rules that cross every panel: epochs, and faintly the steps at which heads were pruned or revived."""
+def _event_marks(events: pd.DataFrame) -> dict[str, Any]:
+    """Return colour, fill and shape of the events, under one legend, and their tooltip."""
+    colour, shape = parts.state_scales(events["event"])
+    tooltip = [alt.Tooltip("event:N"), alt.Tooltip("count:Q", title="heads"), alt.Tooltip("step:Q", format=",~r")]
+    if (events["last_step"] != events["step"]).any():
+        tooltip.append(alt.Tooltip("last_step:Q", format=",~r"))
+    if "heads" in events.columns:
+        tooltip.append(alt.Tooltip("heads:N", title="which"))
+    if events["run"].nunique() > 1:
+        tooltip.insert(0, alt.Tooltip("run:N"))
+    legend = alt.Legend(title=None)
+    return {
+        "color": alt.Color("event:N", scale=colour, legend=legend),
+        "fill": alt.Fill("event:N", scale=colour, legend=legend),
+        "shape": alt.Shape("event:N", scale=shape, legend=legend),
+        "tooltip": tooltip,
+    }
+
+
+def _rules(shared: Shared, height: int, *, first: bool, events: bool = True) -> list[alt.Chart]:
+    """Return the rules that cross every panel: epochs, and faintly the steps at which heads were pruned or revived.
+
+    Where these are many, ticks at the foot of the panel stand for them.
+    """
     layers = []
     if len(shared.epochs):
         rule = alt.Chart(shared.epochs).mark_rule(style="headspec-rule", strokeDash=[2, 3], clip=True)
         layers.append(rule.encode(x=shared.x(axis=_epoch_axis(shared) if first else None)))
     if events and len(shared.events) and not shared.by_run:
         colour = alt.Stroke("event:N", scale=parts.state_scales(shared.events["event"])[0], legend=None)
-        rule = alt.Chart(shared.events).mark_rule(
-            strokeWidth=1, opacity=0.35 if len(shared.events) < 16 else 0.2, clip=True
-        )
+        many = crowded(shared.events)
+        rule = alt.Chart(shared.events).mark_rule(strokeWidth=1, opacity=0.8 if many else 0.3, clip=True)
+        if many:
+            rule = rule.encode(y=alt.value(height - FOOT), y2=alt.value(height))
         layers.append(rule.encode(x=shared.x("_middle"), stroke=colour))
     return layers
 
@@ -264,10 +297,8 @@ def _epoch_axis(shared: Shared) -> alt.Axis:
 
 
 def _step_axis(shared: Shared, last: bool) -> alt.Axis:
-    ticks = max(2, shared.width // 70)
-    if last:
-        return alt.Axis(title="Step", tickCount=ticks)
-    return alt.Axis(title=None, labels=False, ticks=False, tickCount=ticks)
+    same: dict[str, Any] = {"tickCount": max(2, shared.width // 70), "tickMinStep": 1, "grid": False}
+    return alt.Axis(title="Step", **same) if last else alt.Axis(title=None, labels=False, ticks=False, **same)
 
 
 def _value_axis(panel: str, metrics: Sequence[str], axis: ValueAxis, height: int) -> alt.Axis:
@@ -279,11 +310,12 @@ def _value_axis(panel: str, metrics: Sequence[str], axis: ValueAxis, height: int
         )
     size = max(abs(axis.least), abs(axis.most))
     form: Any = alt.Undefined
+    label: Any = alt.Undefined
     if panel == "sparsity" and axis.least >= 0 and axis.most <= 1:
         form = ".0%" if axis.most >= 0.04 else ".1~%"
     elif size >= 1e6 or 0 < size < 1e-3:
-        form = "~e"
-    return alt.Axis(title=title, tickCount=max(3, height // 30), format=form)
+        label = "datum.value == 0 ? '0' : format(datum.value, '~e')"
+    return alt.Axis(title=title, tickCount=max(3, height // 30), format=form, labelExpr=label)
 
 
 def _log_ticks(least: float, most: float, height: int) -> list[float]:

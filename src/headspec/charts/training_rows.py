@@ -33,6 +33,10 @@ EDGE = 8
 """Pixels between the outermost values of a panel and its edges."""
 LANE = 11
 """Pixels of a lane of marks along a panel's edge."""
+FOOT = 6
+"""Pixels of the ticks at a panel's foot that stand for head events."""
+MANY = 40
+"""Bars of head events from which on rules through every panel would hide the lines."""
 FAR = 1e6
 """What is so many times the lower quarter of a panel's values is marked at its edge instead of stretching the axis."""
 FLAT = 0.05
@@ -46,7 +50,7 @@ class Line:
     series: Series
     panel: str
     rows: NumpyArray
-    value: Floats  # of these rows, to seven digits
+    value: Floats  # of these rows, rounded
     dots: bool
 
 
@@ -108,11 +112,21 @@ def thin(series: Series, panel: str, max_points: int | None, width: int, domain:
         rows = thin_line(step, value, max_points, name=name)
     span = (float(step[-1]) - float(step[0])) / (domain[1] - domain[0]) * width
     dots = len(step) == 1 or (panel != "sparsity" and span / (len(step) - 1) >= DOT_ROOM)
-    return Line(series, panel, rows, significant(value[rows]), dots)
+    return Line(series, panel, rows, rounded(value[rows]), dots)
+
+
+def rounded(value: Floats) -> Floats:
+    """Return values to six significant digits, or to as many more as a small range of large values needs."""
+    finite = value[np.isfinite(value)]
+    if not len(finite):
+        return value
+    span, size = float(finite.max() - finite.min()), float(np.abs(finite).max())
+    more = math.floor(math.log10(size / span)) if 0 < span < size else 0
+    return significant(value, min(6 + more, 15))
 
 
 def value_axis(
-    lines: Sequence[Line], height: int, lanes: int, forced: AxisType | None, *, prefer_log: bool
+    lines: Sequence[Line], height: int, lanes: int, forced: AxisType | None, *, prefer_log: bool, foot: int = 0
 ) -> ValueAxis:
     """Decide the axis of a panel from the points it draws.
 
@@ -140,9 +154,11 @@ def value_axis(
         return ValueAxis("log", 1.0, 10.0, 1.0, 10.0, False, True)
     least, most = float(inside.min()), float(inside.max())
     above, below = bool((values > most).any()), bool((values < least).any())
-    top, bottom = EDGE + LANE * (lanes + above), EDGE + LANE * below
+    top, bottom = EDGE + LANE * (lanes + above), EDGE + LANE * below + foot
     kind = kind or "linear"
     low, high = _ends(least, most, kind, top / max(height - top - bottom, 1), bottom / max(height - top - bottom, 1))
+    if least >= 0 > low and not foot:
+        low = 0.0
     return ValueAxis(kind, low, high, least, most, above, below)
 
 
@@ -157,8 +173,7 @@ def _ends(least: float, most: float, kind: AxisType, above: float, below: float)
         span = (high - low) or 0.2
         return 10 ** (low - below * span), 10 ** (high + above * span)
     span = (most - least) or 0.2 * abs(most) or 1.0
-    low = least - below * span
-    return (0.0 if least >= 0 > low else low), most + above * span
+    return least - below * span, most + above * span
 
 
 def lines_frame(lines: Sequence[Line], axes: dict[str, ValueAxis]) -> pd.DataFrame:
@@ -171,9 +186,9 @@ def lines_frame(lines: Sequence[Line], axes: dict[str, ValueAxis]) -> pd.DataFra
         part: dict[str, Any] = {"step": line.series.step[line.rows], "value": value}
         if timed:
             epoch = line.series.epoch
-            part["epoch"] = np.full(len(value), np.nan) if epoch is None else significant(epoch[line.rows])
+            part["epoch"] = np.full(len(value), np.nan) if epoch is None else significant(epoch[line.rows], 6)
         if clipped:
-            part["_y"] = significant(axes[line.panel].clip(value))
+            part["_y"] = significant(axes[line.panel].clip(value), 9)
         parts.append(part)
     keys = [
         {"run": line.series.run, "metric": line.series.metric, "panel": line.panel, "_dots": line.dots}
@@ -254,6 +269,11 @@ def events_frame(
     frame = pd.DataFrame(rows)
     frame.attrs[KEY] = {"name": "events"}
     return frame, steps_with_events
+
+
+def crowded(events: pd.DataFrame) -> bool:
+    """Tell whether the events are too many to be ruled through every panel."""
+    return len(events) > 0 and events["_middle"].nunique() > MANY
 
 
 def _event_row(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -9,11 +10,15 @@ import pandas as pd
 
 from headspec.charts.describe import sentence
 from headspec.charts.training_rows import Line, ValueAxis
-from headspec.reduce.lines import significant
 from headspec.tables.events import state_at
 from headspec.tables.history import Series
 from headspec.tables.history_cells import HEAD_COUNTS
 from headspec.text import count, head_names, listing, number
+
+
+def brief(value: float) -> str:
+    """Return a number for a sentence or a label: 1e+60 and not 1.00e+60."""
+    return re.sub(r"\.?0+e", "e", number(value))
 
 
 def reduced(lines: Sequence[Line], bars: pd.DataFrame, at_steps: int, max_points: int | None) -> list[str]:
@@ -42,14 +47,18 @@ def marked(lines: Sequence[Line], axes: Mapping[str, ValueAxis]) -> list[str]:
         if kinds:
             notes.append(f"{_whose(line, lines)} is {kinds}")
     for panel, axis in axes.items():
+        if not axis.beyond:
+            continue
         values = np.concatenate([line.series.value for line in lines if line.panel == panel])
-        values = significant(values[np.isfinite(values)]) if axis.beyond else values[:0]
-        for out, side, extreme in ((values > axis.most, "above", "up to"), (values < axis.least, "below", "down to")):
+        values = values[np.isfinite(values)]
+        low, high = (
+            axis.least - abs(1e-4 * axis.least),
+            axis.most + abs(1e-4 * axis.most),
+        )  # the drawn values are rounded
+        for out, side, extreme in ((values > high, "above", "up to"), (values < low, "below", "down to")):
             if out.any():
                 end = values[out].max() if side == "above" else values[out].min()
-                notes.append(
-                    f"{count(int(out.sum()), 'value')} {side} the {panel} axis, {extreme} {number(float(end))}"
-                )
+                notes.append(f"{count(int(out.sum()), 'value')} {side} the {panel} axis, {extreme} {brief(float(end))}")
     return notes
 
 
@@ -93,7 +102,7 @@ def training_text(
         if any(np.nansum(item.value) for item in mine):
             pieces.append(lead + _heads_text(mine, named.get(run)))
     if any((line.value != line.series.value[line.rows])[np.isfinite(line.value)].any() for line in lines):
-        said = [*said, "values to seven significant digits"]
+        said = [*said, "values rounded to six significant digits or more"]
     notes = "; ".join(note for note in said if note)
     return sentence(*pieces, notes[:1].upper() + notes[1:])
 
@@ -105,14 +114,14 @@ def _line_text(line: Line) -> str:
     if not len(values):
         return f"{name}: no finite value ({_not_numbers(series)})"
     if len(values) == 1:
-        text = f"{name} {number(float(values[0]))} at step {_step(steps[0])}"
+        text = f"{name} {brief(float(values[0]))} at step {_step(steps[0])}"
     else:
-        text = f"{name} from {number(float(values[0]))} to {number(float(values[-1]))}"
+        text = f"{name} from {brief(float(values[0]))} to {brief(float(values[-1]))}"
         if line.panel != "sparsity":
             low, high = int(values.argmin()), int(values.argmax())
-            text += f", lowest {number(float(values[low]))} at step {_step(steps[low])}"
+            text += f", lowest {brief(float(values[low]))} at step {_step(steps[low])}"
             if high:
-                text += f", highest {number(float(values[high]))} at step {_step(steps[high])}"
+                text += f", highest {brief(float(values[high]))} at step {_step(steps[high])}"
     kinds = _not_numbers(series)
     return f"{text}, {kinds}" if kinds else text
 

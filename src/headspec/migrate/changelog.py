@@ -1,0 +1,516 @@
+"""The version of a notebook, counted up where it stands, and one entry more in its changelog, in its own style."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import libcst as cst
+
+from headspec.migrate.cells import CodeCell
+from headspec.migrate.notebook_file import Cell
+
+_NUMBER = r"\d+(?:\.\d+)*"
+# "v0.0.56", "V 1.2", "Version: 3", "ver. 2", "**Version** 1.0"; a bare number is a version only where a heading of a
+# changelog says so.
+_MARKED = re.compile(
+    rf"(?<![\w.])(?:version|ver\.?|v)[*_]*\s*[:=]?[*_]*\s*(?P<number>{_NUMBER})(?![\w]*\d)(?!\w)", re.I
+)
+_LOOSE = re.compile(r"(?<![\w.])(?P<number>\d+(?:\.\d+)+)(?!\w)")
+_HEADING = re.compile(r"(?P<marks>#{1,6})[ \t]+(?P<text>.*)")
+_BOLD = re.compile(r"(?P<marks>\*\*|__)(?P<text>.+)")
+_BULLET = re.compile(r"(?P<lead>[ \t]*(?:[-*+•]|\d+[.)])[ \t]+)(?P<text>.*)")
+_LOG_TITLE = re.compile(
+    r"(?i)change\s*-?log|changes\b|version history|release (?:notes|history)|what'?s new|\bhistory\b|updates\b"
+)
+_LOG_WORD = re.compile(
+    r"(?i)\b(?:new|changes?|changed|updates?|fixe[sd]|release[sd]?|previous(?:ly)?|version|added|improve\w*)\b"
+)
+_OWN_LINE = re.compile(
+    rf"(?i)[\W_]*(?:(?:current|notebook|latest)[ \t]+)?version\b[^\d\n]{{0,12}}(?P<number>{_NUMBER})(?!\w)"
+)
+_NAME = re.compile(r"(?i)_*(?:(?:notebook|nb|demo|script|current)_)?version(?:_str(?:ing)?|_number)?_*$")
+_MONTHS = (
+    *("January", "February", "March", "April", "May", "June", "July"),
+    *("August", "September", "October", "November", "December"),
+)
+_DATES: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}:\d{2}"), "%Y-%m-%d %H:%M:%S"),
+    (re.compile(r"\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}"), "%Y-%m-%d %H:%M"),
+    (re.compile(r"\d{4}-\d{2}-\d{2}"), "%Y-%m-%d"),
+    (re.compile(r"\d{4}/\d{2}/\d{2}"), "%Y/%m/%d"),
+    (re.compile(r"\d{4}\.\d{2}\.\d{2}"), "%Y.%m.%d"),
+    (re.compile(r"\b\d{2}\.\d{2}\.\d{4}"), "%d.%m.%Y"),
+    (re.compile(r"\b\d{2}/\d{2}/\d{4}"), "%m/%d/%Y"),
+    (re.compile(rf"\b(?:{'|'.join(_MONTHS)}) \d{{1,2}}, \d{{4}}"), "%B %-d, %Y"),
+    (re.compile(rf"\b(?:{'|'.join(m[:3] for m in _MONTHS)}) \d{{1,2}}, \d{{4}}"), "%b %-d, %Y"),
+    (re.compile(rf"\b\d{{1,2}} (?:{'|'.join(_MONTHS)}) \d{{4}}"), "%-d %B %Y"),
+    (re.compile(rf"\b\d{{1,2}} (?:{'|'.join(m[:3] for m in _MONTHS)}) \d{{4}}"), "%-d %b %Y"),
+    (re.compile(rf"\b(?:{'|'.join(_MONTHS)}) \d{{4}}"), "%B %Y"),
+    (re.compile(rf"\b(?:{'|'.join(m[:3] for m in _MONTHS)}) \d{{4}}"), "%b %Y"),
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of a changelog: its line, its version, and the lines that follow it up to the next."""
+
+    cell: int
+    row: int
+    end: int
+    number: str
+    style: str
+    announced: bool = False
+
+
+@dataclass
+class Bump:
+    """What a new version changes."""
+
+    texts: dict[int, str] = field(default_factory=dict)
+    old: str | None = None
+    new: str | None = None
+    entry: str | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+def next_number(number: str) -> str:
+    """Count up the last component of a version.
+
+    Examples
+    --------
+    >>> next_number("0.0.56"), next_number("1.09"), next_number("3")
+    ('0.0.57', '1.10', '4')
+    """
+    *head, last = number.split(".")
+    return ".".join([*head, str(int(last) + 1).zfill(len(last))])
+
+
+def bump(cells: Sequence[Cell], code: Mapping[int, CodeCell], lines: Sequence[str], now: dt.datetime) -> Bump:
+    """Count up the version of a notebook and add an entry to its changelog.
+
+    Parameters
+    ----------
+    cells
+        All cells, with the text that they have by now.
+    code
+        The code cells that parse, by number.
+    lines
+        What the entry says, one line each.
+    now
+        The time for entries that carry a date.
+
+    Returns
+    -------
+    Bump
+        The new texts of the cells that change; nothing is invented where there is no version or no changelog.
+    """
+    result = Bump()
+    title = _title_cell(cells)
+    entries = _entries(cells, title)
+    newest = max((entry.number for entry in entries), key=_key, default=None)
+    stands = _title_version(title) if title is not None else None
+    if title is None:
+        result.notes.append("no title cell: the version is left alone")
+    elif stands is None:
+        result.notes.append("the title cell carries no version: none was invented")
+    if newest is None:
+        result.notes.append("no changelog: none was invented")
+    known = [number for number in (stands, newest) if number is not None]
+    if not known:
+        return result
+    current = max(known, key=_key)
+    if stands is not None and newest is not None and _key(stands) != _key(newest):
+        result.notes.append(
+            f"the title says {stands} and the newest changelog entry {newest}: {current} was taken as the current one"
+        )
+    result.old, result.new = current, next_number(current)
+    texts = {cell.number: cell.text for cell in cells}
+    old = {number for number in (stands, current) if number is not None}
+    if title is not None and stands is not None:
+        texts[title.number] = _retitle(
+            title.text, stands, result.new, {e.row for e in entries if e.cell == title.number}
+        )
+    _elsewhere(cells, code, title, entries, old, result.new, texts)
+    if entries:
+        result.entry = _add_entry(texts, entries, result.new, lines, now)
+    result.texts = {cell.number: texts[cell.number] for cell in cells if texts[cell.number] != cell.text}
+    return result
+
+
+def _key(number: str) -> tuple[int, ...]:
+    parts = [int(part) for part in number.split(".")]
+    while len(parts) > 1 and parts[-1] == 0:
+        parts.pop()
+    return tuple(parts)
+
+
+# -- the title -----------------------------------------------------------------------------------------------------
+
+
+def _title_cell(cells: Sequence[Cell]) -> Cell | None:
+    """Return the cell with the notebook's title: the first one of text, if it begins with a heading."""
+    for cell in cells:
+        if cell.kind == "heading":
+            return cell
+        if cell.kind != "markdown" or not cell.text.strip():
+            continue
+        return cell if _title_row(cell.text) is not None else None
+    return None
+
+
+def _title_row(text: str) -> int | None:
+    fenced = False
+    rows = text.splitlines()
+    for row, line in enumerate(rows):
+        if line.lstrip().startswith(("```", "~~~")):
+            fenced = not fenced
+        if fenced:
+            continue
+        setext = row + 1 < len(rows) and line.strip() and re.fullmatch(r"[ \t]*(=+|-{3,})[ \t]*", rows[row + 1])
+        if re.match(r" {0,3}#{1,6}[ \t]", line) or re.match(r"(?i)\s*<h[1-6]\b", line) or setext:
+            return row
+    return None
+
+
+def _title_version(cell: Cell) -> str | None:
+    """Return the version in the heading of the title cell, or in a line of it that names the version."""
+    rows = cell.text.splitlines()
+    row = 0 if cell.kind == "heading" else _title_row(cell.text)
+    if row is None or not rows:
+        return None
+    found = [match.group("number") for match in _MARKED.finditer(rows[row])]
+    if found:
+        return found[-1]
+    for line in rows:
+        match = _OWN_LINE.match(line)
+        if match and not _HEADING.match(line):
+            return match.group("number")
+    return None
+
+
+def _retitle(text: str, old: str, new: str, logged: set[int]) -> str:
+    """Replace the version in the title cell, but for its changelog."""
+    rows = text.splitlines(keepends=True)
+    title = _title_row(text)
+    title = 0 if title is None else title
+    marked = [match for match in _MARKED.finditer(rows[title]) if match.group("number") == old]
+    if marked:
+        rows[title] = _put(rows[title], marked[-1], new)
+    for row, line in enumerate(rows):
+        match = _OWN_LINE.match(line)
+        if row != title and row not in logged and match and match.group("number") == old and not _HEADING.match(line):
+            rows[row] = _put(line, match, new)
+    return "".join(rows)
+
+
+def _put(line: str, match: re.Match[str], new: str) -> str:
+    start, end = match.span("number")
+    return line[:start] + new + line[end:]
+
+
+# -- the same version elsewhere ------------------------------------------------------------------------------------
+
+
+def _elsewhere(
+    cells: Sequence[Cell],
+    code: Mapping[int, CodeCell],
+    title: Cell | None,
+    entries: Sequence[Entry],
+    old: set[str],
+    new: str,
+    texts: dict[int, str],
+) -> None:
+    logged = {(entry.cell, row) for entry in entries for row in range(entry.row, entry.end)}
+    for cell in cells:
+        if cell.number in code:
+            texts[cell.number] = _in_code(code[cell.number], old, new)
+        elif cell.kind == "markdown" and (title is None or cell.number != title.number):
+            rows = cell.text.splitlines(keepends=True)
+            for row, line in enumerate(rows):
+                match = _OWN_LINE.match(line)
+                if (
+                    match
+                    and match.group("number") in old
+                    and (cell.number, row) not in logged
+                    and not _HEADING.match(line)
+                ):
+                    rows[row] = _put(line, match, new)
+            texts[cell.number] = "".join(rows)
+
+
+def _in_code(cell: CodeCell, old: set[str], new: str) -> str:
+    """Replace the version in ``VERSION = "…"`` and in what a print says."""
+    cuts: list[tuple[int, int]] = []
+    for line in cell.module.body:
+        for part in line.body if isinstance(line, cst.SimpleStatementLine) else ():
+            if isinstance(part, cst.Assign) and len(part.targets) == 1 and isinstance(part.targets[0].target, cst.Name):
+                if _NAME.match(part.targets[0].target.value) and isinstance(part.value, cst.SimpleString):
+                    value = re.fullmatch(rf"[rRuU]?(['\"]+)[vV]?(?P<number>{_NUMBER})\1", part.value.value)
+                    if value and value.group("number") in old:
+                        at = cell.span(part.value)[0]
+                        cuts.append((at + value.start("number"), at + value.end("number")))
+            elif isinstance(part, cst.Expr) and isinstance(part.value, cst.Call):
+                func = part.value.func
+                if isinstance(func, cst.Name) and func.value == "print":
+                    start, end = cell.span(part.value)
+                    cuts += [
+                        match.span("number")
+                        for match in _MARKED.finditer(cell.code, start, end)
+                        if match.group("number") in old
+                    ]
+    text = cell.code
+    for start, end in sorted(cuts, reverse=True):
+        text = text[:start] + new + text[end:]
+    return cell.masked.restore(text)
+
+
+# -- the changelog -------------------------------------------------------------------------------------------------
+
+
+def _entries(cells: Sequence[Cell], title: Cell | None) -> list[Entry]:
+    """Find the changelog: headings, bold lines, list items or table rows that begin with a version."""
+    found: list[Entry] = []
+    under_log = False
+    for cell in cells:
+        if cell.kind != "markdown":
+            continue
+        rows = cell.text.splitlines()
+        skip = _title_row(cell.text) if title is not None and cell.number == title.number else None
+        fenced = False
+        for row, line in enumerate(rows):
+            if line.lstrip().startswith(("```", "~~~")):
+                fenced = not fenced
+            if fenced or row == skip:
+                continue
+            entry = _entry(cell, rows, row, under_log)
+            if entry is not None:
+                found.append(entry)
+                continue
+            heading = _HEADING.match(line) or _BOLD.match(line)
+            if heading:
+                under_log = bool(_LOG_TITLE.search(heading.group("text")))
+    return _one_log(found, _title_version(title) if title is not None else None)
+
+
+def _one_log(found: list[Entry], stands: str | None) -> list[Entry]:
+    """Keep the entries of one changelog: of one style, in one cell, counted as the title counts."""
+    if stands is not None:
+        found = [entry for entry in found if entry.number.count(".") == stands.count(".")]
+    styles = [(entry.cell, entry.style) for entry in found]
+    if not styles:
+        return []
+    chosen = max(dict.fromkeys(styles), key=styles.count)
+    log = [entry for entry in found if (entry.cell, entry.style) == chosen]
+    # A single line that begins with a version may be anything, unless a heading or its words say what it is.
+    sure = any(entry.announced for entry in log) or len(log) > 1 or log[0].number == stands
+    return log if sure else []
+
+
+def _entry(cell: Cell, rows: list[str], row: int, under_log: bool) -> Entry | None:
+    line = rows[row]
+    heading, bold, bullet = _HEADING.match(line), _BOLD.match(line), _BULLET.match(line)
+    if heading is not None or bold is not None:
+        text = heading.group("text") if heading is not None else bold.group("text") if bold is not None else ""
+        match = _log_number(text, under_log)
+        if match is None:
+            return None
+        announced = under_log or bool(_LOG_WORD.search(text[: match.start()]))
+        number = match.group("number")
+        if heading is None:
+            return Entry(cell.number, row, _bold_end(rows, row), number, "bold", announced)
+        level = len(heading.group("marks"))
+        return Entry(cell.number, row, _block_end(rows, row, level), number, f"heading{level}", announced)
+    if bullet is not None:
+        match = re.match(rf"[*_`\[(]*(?:(?:version|ver\.?|v)\s*)?(?P<number>{_NUMBER})\b", bullet.group("text"), re.I)
+        marked = match is not None and re.match(r"(?i)[*_`\[(]*v", bullet.group("text")) is not None
+        if match is None or "." not in match.group("number") or not (marked or under_log):
+            return None
+        indent = len(bullet.group("lead")) - len(bullet.group("lead").lstrip())
+        return Entry(cell.number, row, _item_end(rows, row, indent), match.group("number"), f"item{indent}", under_log)
+    table = re.match(r"\s*\|[\s*_`]*(?P<v>[vV]?)(?P<number>\d+(?:\.\d+)+)[\s*_`]*\|", line)
+    if table is not None and (table.group("v") or under_log):
+        return Entry(cell.number, row, row + 1, table.group("number"), "row", under_log)
+    return None
+
+
+def _log_number(text: str, under_log: bool) -> re.Match[str] | None:
+    """Return the version of a heading that belongs to a changelog."""
+    for pattern in (_MARKED, _LOOSE):
+        match = pattern.search(text)
+        if match is None:
+            continue
+        before = text[: match.start()]
+        if len(re.findall(r"\w+", before)) > 4:
+            continue
+        said = bool(_LOG_WORD.search(before))
+        bare = not re.search(r"\w", before)
+        if pattern is _MARKED:
+            alone = re.match(r"[\s*_`)\]:(\[]*(?:$|[:(\[–—-]|\d{4})", text[match.end() :])
+            if under_log or said or (bare and alone):
+                return match
+        elif (
+            under_log or (bare and before.endswith("[")) or (said and re.search(r"(?i)\b(?:in|release|to)\s*$", before))
+        ):
+            return match
+    return None
+
+
+def _block_end(rows: list[str], row: int, level: int) -> int:
+    for later in range(row + 1, len(rows)):
+        heading = _HEADING.match(rows[later])
+        if (heading and len(heading.group("marks")) <= level) or re.fullmatch(
+            r"\s*(?:-{3,}|\*{3,}|_{3,})\s*", rows[later]
+        ):
+            return later
+    return len(rows)
+
+
+def _bold_end(rows: list[str], row: int) -> int:
+    """Return the end of what a bold line heads: a list, or the paragraph without a blank line between."""
+    later = row + 1
+    last = later
+    while later < len(rows):
+        line = rows[later]
+        if _HEADING.match(line) or _BOLD.match(line):
+            break
+        if line.strip():
+            if not (_BULLET.match(line) or line.startswith((" ", "\t"))) and not rows[later - 1].strip():
+                break
+            last = later + 1
+        later += 1
+    return last
+
+
+def _item_end(rows: list[str], row: int, indent: int) -> int:
+    later = row + 1
+    while later < len(rows) and rows[later].strip() and len(rows[later]) - len(rows[later].lstrip()) > indent:
+        later += 1
+    return later
+
+
+def _add_entry(
+    texts: dict[int, str], entries: Sequence[Entry], new: str, lines: Sequence[str], now: dt.datetime
+) -> str:
+    """Write one entry, modelled on the newest, where the newest ones stand."""
+    text = texts[entries[0].cell]
+    rows = text.splitlines(keepends=True)
+    plain = text.splitlines()
+    newline = "\r\n" if "\r\n" in text else "\n"
+    keys = [_key(entry.number) for entry in entries]
+    falling = sum(a > b for a, b in itertools.pairwise(keys))
+    rising = sum(a < b for a, b in itertools.pairwise(keys))
+    newest = max(range(len(keys)), key=lambda at: (keys[at], at if rising > falling else -at))
+    model = entries[newest]
+    body = _modelled(plain, model, new, lines, now)
+    gap = _gap(plain, entries, newest)
+    if rising > falling:
+        at = model.end
+        while at > model.row + 1 and not plain[at - 1].strip():
+            at -= 1
+        block = [""] * gap + body
+        before = rows[:at]
+        if before and not before[-1].endswith(("\n", "\r")):
+            before[-1] += newline
+            added = newline.join(block)
+        else:
+            added = "".join(line + newline for line in block)
+        texts[model.cell] = "".join(before) + added + "".join(rows[at:])
+    else:
+        block = body + [""] * gap
+        texts[model.cell] = (
+            "".join(rows[: model.row]) + "".join(line + newline for line in block) + "".join(rows[model.row :])
+        )
+    return body[0]
+
+
+def _gap(rows: list[str], entries: Sequence[Entry], newest: int) -> int:
+    """Return how many blank lines stand between entries."""
+    model = entries[newest]
+    at = model.end
+    while at > model.row + 1 and not rows[at - 1].strip():
+        at -= 1
+    blank = 0
+    while at < len(rows) and not rows[at].strip():
+        at, blank = at + 1, blank + 1
+    if model.style.startswith(("item", "row")):
+        return blank if len(entries) > 1 and at < len(rows) and any(entry.row == at for entry in entries) else 0
+    return max(1, blank) if at < len(rows) else 1
+
+
+def _modelled(rows: list[str], model: Entry, new: str, lines: Sequence[str], now: dt.datetime) -> list[str]:
+    head = rows[model.row]
+    match = next(
+        match
+        for pattern in (_MARKED, _LOOSE, re.compile(rf"(?P<number>{re.escape(model.number)})(?!\w)"))
+        for match in pattern.finditer(head)
+        if match.group("number") == model.number
+    )
+    before, after = head[: match.start("number")], head[match.end("number") :]
+    summary = " and ".join(lines)
+    if model.style == "row":
+        return [_table_row(head, model, new, summary, now)]
+    if model.style.startswith("item"):
+        return [before + new + _tail(after, now, summary)]
+    first = before + new + _tail(after, now, lines[0])
+    rest = lines if _tail_text(after) is None else lines[1:] or lines
+    body = rows[model.row + 1 : model.end]
+    bullet = next((_BULLET.match(line) for line in body if _BULLET.match(line)), None)
+    blank = [""] if body and not body[0].strip() else []
+    if bullet is None:
+        return [first, *blank, *(f"{line}." for line in [". ".join(rest)])]
+    lead = re.sub(r"\d+", "1", bullet.group("lead"))
+    numbered = lead != bullet.group("lead") or lead.strip()[0].isdigit()
+    items = [lead.replace("1", str(count), 1) if numbered else lead for count in range(1, len(rest) + 1)]
+    return [first, *blank, *(item + line for item, line in zip(items, rest, strict=True))]
+
+
+def _dated(text: str, now: dt.datetime) -> str:
+    for pattern, form in _DATES:
+        match = pattern.search(text)
+        if match:
+            # %-d is not known everywhere.
+            day = form.replace("%-d", str(now.day))
+            return text[: match.start()] + now.strftime(day) + text[match.end() :]
+    return text
+
+
+def _without_dates(text: str) -> str:
+    for pattern, _ in _DATES:
+        text = pattern.sub(lambda match: " " * len(match.group()), text)
+    return text
+
+
+def _tail_text(after: str) -> tuple[int, int] | None:
+    """Return where the words are that follow the version and its date, or None if there are none."""
+    bare = _without_dates(after)
+    match = re.search(r"[^\W\d_].*?(?=[\s*_`)\]:.]*$)", bare)
+    if match is None or re.fullmatch(r"(?i)(?:latest|current|new|beta|alpha|rc\d*)", match.group()):
+        return None
+    return match.span()
+
+
+def _tail(after: str, now: dt.datetime, summary: str) -> str:
+    place = _tail_text(after)
+    if place is None:
+        return _dated(after, now)
+    return _dated(after[: place[0]], now) + summary + after[place[1] :]
+
+
+def _table_row(head: str, model: Entry, new: str, summary: str, now: dt.datetime) -> str:
+    parts = head.split("|")
+    out = []
+    for position, part in enumerate(parts):
+        if position == 1:
+            out.append(part.replace(model.number, new))
+        elif _without_dates(part) != part:
+            out.append(_dated(part, now))
+        elif part.strip() and re.search(r"[^\W\d_]", part):
+            out.append(f" {summary} ")
+            summary = "" if summary else summary
+        else:
+            out.append(part)
+    return "|".join(out)

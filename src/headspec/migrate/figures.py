@@ -1,0 +1,382 @@
+"""pyplot's hidden state, followed through the code: which figure a ``plt.show()`` or ``plt.title()`` is about.
+
+pyplot calls name no figure; they are about the current one. Statements are walked in the order of the text, with the
+figures that may be current at each; a loop is walked twice, so that what one turn leaves is seen by the next.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import libcst as cst
+
+from headspec.migrate.cells import CodeCell, literal, walk
+from headspec.migrate.known import DRAWING, words
+from headspec.migrate.namespace import Program
+from headspec.migrate.results import ChartCall, place, savefig_reason
+
+_NEUTRAL = words(
+    "style rc rcParams ion ioff switch_backend get_cmap cm colormaps rcdefaults get_backend rc_context isinteractive "
+    "get_fignums fignum_exists rcsetup matplotlib Normalize Line2D Rectangle Circle MaxNLocator get_figlabels set_loglevel"
+)
+_LAYOUT = frozenset(("tight_layout", "draw", "pause", "subplots_adjust"))
+_NEW = frozenset(("figure", "subplots", "subplot_mosaic"))
+_SEABORN_SETTINGS = words(
+    "set set_theme set_style set_context set_palette color_palette reset_defaults axes_style plotting_context "
+    "load_dataset cubehelix_palette light_palette dark_palette diverging_palette husl_palette mpl_palette"
+)
+# Functions whose code is not at hand, and whose names say that they draw.
+_PLOTS = re.compile(r"(?i)plot|visuali[sz]e|draw|heat_?map|imshow|hist(?:ogram)?$|show_")
+_OTHER = "other"
+_PENDING = "pending"
+
+
+@dataclass
+class _State:
+    """What may be current: charts, a figure of other code, a new figure that nothing drew into yet."""
+
+    current: set[object] = field(default_factory=set)
+    open: list[ChartCall] = field(default_factory=list)
+    shown: list[ChartCall] = field(default_factory=list)
+    foreign: bool = False
+    pending: cst.BaseSmallStatement | None = None
+
+    def copy(self) -> _State:
+        return _State(set(self.current), list(self.open), list(self.shown), self.foreign, self.pending)
+
+    def merge(self, other: _State) -> _State:
+        pending = self.pending if self.pending is other.pending else None
+        current = self.current | other.current
+        if pending is None and _PENDING in current:
+            current = (current - {_PENDING}) | {_OTHER}
+        return _State(
+            current,
+            [*self.open, *(call for call in other.open if call not in self.open)],
+            [*self.shown, *(call for call in other.shown if call not in self.shown)],
+            self.foreign or other.foreign,
+            pending,
+        )
+
+    @property
+    def charts(self) -> list[ChartCall]:
+        return [item for item in self.current if isinstance(item, ChartCall)]
+
+
+@dataclass
+class Findings:
+    """What the walk decides: reasons per chart, and for each pyplot statement what it becomes."""
+
+    reasons: dict[ChartCall, list[str]] = field(default_factory=dict)
+    votes: dict[cst.BaseSmallStatement, list[object]] = field(default_factory=dict)
+
+    def refuse(self, call: ChartCall, why: str) -> None:
+        """Note a reason, once."""
+        known = self.reasons.setdefault(call, [])
+        if why not in known:
+            known.append(why)
+
+    def removed(self) -> list[cst.BaseSmallStatement]:
+        """Return the statements that only belonged to charts."""
+        return [statement for statement, votes in self.votes.items() if all(vote == "remove" for vote in votes)]
+
+    def vote(self, statement: cst.BaseSmallStatement, what: object) -> None:
+        """Note what one walk over a statement makes of it."""
+        self.votes.setdefault(statement, []).append(what)
+
+
+class _Walk:
+    def __init__(self, program: Program, cell: CodeCell, calls: dict[int, ChartCall], findings: Findings) -> None:
+        self.program = program
+        self.cell = cell
+        self.calls = calls
+        self.findings = findings
+        self.named = {
+            id(use.statement): (call, use.kind)
+            for call in calls.values()
+            for use in call.uses
+            if use.statement is not None and use.kind in ("close", "show", "display", "savefig", "layout")
+        }
+
+    def block(self, statements: Sequence[cst.CSTNode], state: _State) -> _State:
+        for statement in statements:
+            if isinstance(statement, (cst.FunctionDef, cst.ClassDef)):
+                continue
+            if isinstance(statement, (cst.SimpleStatementLine, cst.SimpleStatementSuite)):
+                for part in statement.body:
+                    self.simple(part, state)
+            else:
+                state = self.compound(statement, state)
+        return state
+
+    def compound(self, node: cst.CSTNode, state: _State) -> _State:
+        if isinstance(node, cst.If):
+            self.expression(node.test, state)
+            taken = self.suite(node.body, state.copy())
+            if isinstance(node.orelse, cst.If):
+                return taken.merge(self.compound(node.orelse, state.copy()))
+            other = self.suite(node.orelse.body, state.copy()) if node.orelse is not None else state
+            return taken.merge(other)
+        if isinstance(node, (cst.For, cst.While)):
+            self.expression(node.iter if isinstance(node, cst.For) else node.test, state)
+            once = self.suite(node.body, state.copy())
+            twice = self.suite(node.body, once.copy())
+            state = state.merge(once).merge(twice)
+            return self.suite(node.orelse.body, state) if node.orelse is not None else state
+        if isinstance(node, cst.With):
+            for item in node.items:
+                self.expression(item.item, state)
+            return self.suite(node.body, state)
+        if isinstance(node, (cst.Try, cst.TryStar)):
+            done = self.suite(node.body, state.copy())
+            failed = state.merge(done)
+            for handler in node.handlers:
+                done = done.merge(self.suite(handler.body, failed.copy()))
+            if node.orelse is not None:
+                done = done.merge(self.suite(node.orelse.body, done.copy()))
+            return self.suite(node.finalbody.body, done) if node.finalbody is not None else done
+        if isinstance(node, cst.Match):
+            ends = [self.suite(case.body, state.copy()) for case in node.cases]
+            for end in ends:
+                state = state.merge(end)
+        return state
+
+    def suite(self, suite: cst.BaseSuite, state: _State) -> _State:
+        if isinstance(suite, cst.SimpleStatementSuite):
+            for part in suite.body:
+                self.simple(part, state)
+            return state
+        return self.block(suite.body, state)
+
+    def expression(self, node: cst.CSTNode, state: _State) -> None:
+        for part in self.parts(node):
+            self.event(part, None, state)
+
+    def parts(self, node: cst.CSTNode) -> list[cst.Call]:
+        """Return the calls of a statement in the order in which they happen: arguments before the call."""
+        found = [part for part in walk(node, skip=(cst.Lambda, cst.FunctionDef)) if isinstance(part, cst.Call)]
+        return sorted(found, key=lambda call: self.cell.span(call)[1])
+
+    def simple(self, statement: cst.BaseSmallStatement, state: _State) -> None:
+        named = self.named.get(id(statement))
+        if named is not None:
+            self.use(statement, *named, state)
+            return
+        whole = statement.value if isinstance(statement, cst.Expr) else None
+        for part in self.parts(statement):
+            self.event(part, statement if part is whole else None, state, statement)
+
+    def use(self, statement: cst.BaseSmallStatement, call: ChartCall, kind: str, state: _State) -> None:
+        if kind == "close":
+            if call not in state.shown:
+                call.closed_later = True
+        elif kind in ("show", "display"):
+            if statement not in call.shown_at:
+                call.shown_at.append(statement)
+        else:
+            return
+        state.open = [other for other in state.open if other is not call]
+        state.current.discard(call)
+        if kind == "show" and call not in state.shown:
+            state.shown.append(call)
+
+    def event(
+        self,
+        call: cst.Call,
+        alone: cst.BaseSmallStatement | None,
+        state: _State,
+        statement: cst.BaseSmallStatement | None = None,
+    ) -> None:
+        chart = self.calls.get(id(call))
+        if chart is not None:
+            self.chart(chart, state)
+            return
+        name = self.program.pyplot(call.func)
+        full = self.program.resolve(call.func) or ""
+        if name is not None:
+            self.pyplot(call, name, alone, state, statement)
+        elif full.startswith("seaborn."):
+            if full.rsplit(".", 1)[-1] not in _SEABORN_SETTINGS:
+                self.modify(call, state, full)
+        elif isinstance(call.func, cst.Name) and (
+            call.func.value in self.program.plotters
+            or (call.func.value not in self.program.functions and _PLOTS.search(call.func.value))
+        ):
+            self.foreign(state)
+        elif isinstance(call.func, cst.Attribute) and (
+            call.func.attr.value in DRAWING or _PLOTS.search(call.func.attr.value)
+        ):
+            state.foreign = True
+
+    def chart(self, chart: ChartCall, state: _State) -> None:
+        if not chart.own_figure:
+            if _OTHER in state.current:
+                self.findings.refuse(chart, f"it draws into a figure of other code ({chart.where})")
+            if state.charts:
+                self.findings.refuse(chart, f"several calls draw into one figure ({chart.where})")
+        if state.pending is not None:
+            self.findings.vote(state.pending, "remove")
+            state.pending = None
+        elif _PENDING in state.current:
+            state.foreign = True
+        state.current = set()
+        if not (chart.shows or chart.closes):
+            state.current = {chart}
+            if chart not in state.open:
+                state.open.append(chart)
+        else:
+            state.shown = [*state.shown, chart]
+
+    def foreign(self, state: _State) -> None:
+        self.settle(state)
+        state.current = {_OTHER}
+        state.foreign = True
+
+    def settle(self, state: _State) -> None:
+        """Keep a figure that was opened: something else draws into it."""
+        if state.pending is not None:
+            self.findings.vote(state.pending, "keep")
+            state.pending = None
+
+    def modify(self, call: cst.Call, state: _State, what: str) -> None:
+        self.settle(state)
+        for chart in state.charts:
+            self.findings.refuse(chart, f"{what} changes its figure afterwards ({place(self.cell, call)})")
+        if not state.charts:
+            state.current = {_OTHER}
+            state.foreign = True
+
+    def pyplot(
+        self,
+        call: cst.Call,
+        name: str,
+        alone: cst.BaseSmallStatement | None,
+        state: _State,
+        statement: cst.BaseSmallStatement | None,
+    ) -> None:
+        first = name.split(".")[0]
+        if first in _NEUTRAL:
+            return
+        if name == "show":
+            self.show(alone, state)
+        elif name == "close":
+            self.close(call, alone, state)
+        elif name in _LAYOUT:
+            self.layout(call, alone, state)
+        elif name == "savefig":
+            self.save(call, alone, state)
+        elif name in _NEW:
+            self.settle(state)
+            plain = alone is not None and name == "figure" and all(literal(arg.value) for arg in call.args)
+            numbered = any(arg.keyword is None or arg.keyword.value == "num" for arg in call.args)
+            state.pending = alone if plain and not numbered else None
+            state.current = {_PENDING} if state.pending is not None else {_OTHER}
+            state.foreign = state.foreign or state.pending is None
+        elif first in ("gcf", "gca") and self.reads_only(call):
+            return
+        else:
+            self.modify(call, state, f"plt.{name}")
+
+    def reads_only(self, call: cst.Call) -> bool:
+        """Tell whether ``plt.gcf()`` is only handed to a close."""
+        parent = self.cell.parent(call)
+        outer = self.cell.parent(parent) if isinstance(parent, cst.Arg) else None
+        return isinstance(outer, cst.Call) and self.program.pyplot(outer.func) == "close"
+
+    def show(self, alone: cst.BaseSmallStatement | None, state: _State) -> None:
+        ours = bool(state.open or state.shown) and not state.foreign and _PENDING not in state.current
+        if alone is not None:
+            self.findings.vote(alone, "remove" if ours else "keep")
+            if ours:
+                for chart in state.open:
+                    if alone not in chart.shown_at:
+                        chart.shown_at.append(alone)
+        self.settle(state)
+        state.shown = [*state.shown, *state.open] if ours else []
+        state.open, state.current, state.foreign = [], set(), False
+
+    def close(self, call: cst.Call, alone: cst.BaseSmallStatement | None, state: _State) -> None:
+        whole = any(isinstance(arg.value, cst.SimpleString) for arg in call.args)
+        other = bool(call.args) and not whole and not self.closes_current(call)
+        if other:
+            self.settle(state)
+            return
+        charts = state.open if whole else state.charts
+        ours = bool(charts or state.shown)
+        ours = ours and not (state.foreign if whole else state.current - set(state.charts))
+        if alone is not None:
+            self.findings.vote(alone, "remove" if ours else "keep")
+        for chart in charts:
+            chart.closed_later = True
+        self.settle(state)
+        state.open = [chart for chart in state.open if chart not in charts]
+        state.current = set()
+        if whole:
+            state.foreign = False
+
+    def closes_current(self, call: cst.Call) -> bool:
+        value = call.args[0].value
+        return isinstance(value, cst.Call) and self.program.pyplot(value.func) == "gcf"
+
+    def layout(self, call: cst.Call, alone: cst.BaseSmallStatement | None, state: _State) -> None:
+        if alone is None:
+            return
+        charts = state.charts
+        ours = bool(charts or (state.shown and not state.current)) and len(charts) == len(state.current)
+        ours = ours and all(literal(arg.value) for arg in call.args)
+        self.findings.vote(alone, "remove" if ours else "keep")
+        if charts and not ours:
+            for chart in charts:
+                self.findings.refuse(chart, f"its figure is laid out together with another ({place(self.cell, call)})")
+
+    def save(self, call: cst.Call, alone: cst.BaseSmallStatement | None, state: _State) -> None:
+        charts = state.charts
+        if not charts:
+            return
+        why = savefig_reason(self.cell, call)
+        if alone is None or len(charts) != 1 or len(state.current) != 1:
+            why = why or "its figure is saved together with another"
+        if why:
+            for chart in charts:
+                self.findings.refuse(chart, f"{why} ({place(self.cell, call)})")
+            return
+        if alone is not None:
+            self.findings.vote(alone, charts[0])
+            if alone not in charts[0].saves:
+                charts[0].saves.append(alone)
+
+
+def trace(program: Program, calls: Sequence[ChartCall]) -> Findings:
+    """Follow the figures through every cell and function that holds a call.
+
+    Parameters
+    ----------
+    program
+        The notebook.
+    calls
+        The calls that give charts; what becomes of their figures is noted on them.
+    """
+    findings = Findings()
+    by_node = {id(call.node): call for call in calls}
+    for cell in program.cells:
+        bodies: list[Sequence[cst.CSTNode]] = [cell.module.body]
+        for node in walk(cell.module):
+            if isinstance(node, cst.FunctionDef):
+                bodies.append(node.body.body)
+        for body in bodies:
+            walker = _Walk(program, cell, by_node, findings)
+            state = _State()
+            if body and isinstance(body[0], cst.BaseSmallStatement):
+                for part in body:
+                    if isinstance(part, cst.BaseSmallStatement):
+                        walker.simple(part, state)
+            else:
+                state = walker.block(body, state)
+            walker.settle(state)
+    for statement, votes in findings.votes.items():
+        for vote in votes:
+            if isinstance(vote, ChartCall) and any(other is not vote for other in votes):
+                findings.refuse(vote, "one statement saves several figures")
+        del statement
+    return findings

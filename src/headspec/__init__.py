@@ -45,7 +45,7 @@ if TYPE_CHECKING:  # the same names once more, for type checkers and editors; a 
     from headspec.output.save import save as save
     from headspec.output.spec import to_json as to_json
     from headspec.output.spec import to_spec as to_spec
-    from headspec.output.table import summary as summary
+    from headspec.output.summary import summary as summary
     from headspec.output.table import to_table as to_table
     from headspec.sources.files import load_results_from_file as load_results_from_file
     from headspec.tables.attention import attention_table as attention_table

@@ -84,7 +84,7 @@ CATALOG: tuple[Entry, ...] = (
     ),
     # outputs
     Entry("save", "headspec.output.save", "output"),
-    Entry("summary", "headspec.output.table", "output"),
+    Entry("summary", "headspec.output.summary", "output"),
     Entry("to_table", "headspec.output.table", "output"),
     Entry("to_spec", "headspec.output.spec", "output"),
     Entry("to_json", "headspec.output.spec", "output"),

@@ -31,6 +31,7 @@ EXACT = 2**20
 """The most cells that ``cells="exact"`` draws one by one."""
 
 
+@parts.says_what_is_gone
 def visualize_attention_matrix(
     attn_matrix: ArrayLike,
     layer_idx: int = 0,
@@ -321,7 +322,7 @@ def _cell_layers(
 
 
 def _band_axis(size: int, pixels: int, tokens: list[str] | None, angle: int) -> alt.Axis:
-    shared: dict[str, Any] = {"grid": False, "domain": False, "labelOverlap": False}
+    shared: dict[str, Any] = {"grid": False, "domain": False, "labelOverlap": False, "zindex": 0}
     values = parts.axis_values(range(size), pixels, room=24 if tokens is None else TOKEN_ROOM)
     if values is not None:
         shared["values"] = values

@@ -109,7 +109,7 @@ def _image_notes(blocks: Blocks, scale: ColourScale, blank: bool) -> list[str]:
 
 
 def _picture(uri: str, width: int, height: int) -> alt.Chart:
-    picture = alt.Chart(alt.InlineData(values=[{}])).mark_image(
+    picture = parts.one_mark().mark_image(
         align="left", baseline="top", aspect=False, smooth=False, width=width, height=height, aria=False
     )
     return unit(picture.encode(x=alt.value(0), y=alt.value(0), url=alt.value(uri)))
@@ -173,7 +173,7 @@ def _place_axis(axis: int, blocks: Blocks, tokens: list[str] | None, pixels: int
     size = blocks.shape[axis]
     places = _ticks(size, pixels, TOKEN_ROOM if tokens else 40)
     values = [place + 0.5 for place in places]  # the middle of the position, as on a band axis
-    shared: dict[str, Any] = {"values": values, "grid": False, "domain": False, "labelOverlap": False}
+    shared: dict[str, Any] = {"values": values, "grid": False, "domain": False, "labelOverlap": False, "zindex": 0}
     if tokens is None:
         return alt.Axis(labelExpr="format(floor(datum.value), ',d')", labelAngle=0, **shared)
     every = places[1] - places[0] if len(places) > 1 else 1

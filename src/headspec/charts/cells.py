@@ -7,7 +7,7 @@ than its panel and is refused by name, since a head is what the reader looks for
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import altair as alt
@@ -18,7 +18,7 @@ from headspec.charts.describe import GLYPHS
 from headspec.errors import DataError
 from headspec.reduce.palette import ColourScale, dark_ink_range
 from headspec.tables.heads import KINDS, STATES
-from headspec.tables.packing import Code, code_for, pack_heads
+from headspec.tables.packing import KEY, Code, code_for, pack_heads
 
 ROWS = 1_000
 CELLS = 20_000
@@ -143,7 +143,8 @@ def flattening(frame: pd.DataFrame, code: Code) -> list[Any]:
 
     A chart that is layered with itself has its transforms hoisted and run twice, hence the ``isArray``.
     """
-    lists = [name for name in ("q", "head", "code") if name in frame.columns]
+    others = {f"q_{name}": name for name in frame.attrs[KEY].get("others", {})}
+    lists = [name for name in ("q", "head", "code", *others) if name in frame.columns]
     steps: list[Any] = [
         alt.CalculateTransform(**{"calculate": f"isArray(datum.{name}) ? datum.{name} : [datum.{name}]", "as": name})
         for name in lists
@@ -154,17 +155,19 @@ def flattening(frame: pd.DataFrame, code: Code) -> list[Any]:
         steps.append(alt.WindowTransform(window=[_window("row_number", "_n")], groupby=by))
         steps.append(_calculate("datum._n - 1", "head"))
     steps.append(_calculate(value_expression(code), "value"))
+    for packed, name in others.items():
+        steps.append(_calculate(value_expression(Code(*frame.attrs[KEY]["others"][name]), packed), name))
     if "code" in lists:
-        steps.append(_calculate(f"{list(KINDS)}[floor(datum.code / 6)]", "kind"))
+        steps.append(_calculate(f"{list(frame.attrs[KEY]['kinds'])}[floor(datum.code / 6)]", "kind"))
         steps.append(_calculate(f"{list(STATES)}[floor(datum.code % 6 / 2)]", "state"))
         steps.append(_calculate("datum.code % 2 == 1", "vulnerable"))
     return steps
 
 
-def value_expression(code: Code) -> str:
+def value_expression(code: Code, field: str = "q") -> str:
     """Return the Vega expression of a packed value."""
-    inner = f"{code.offset!r} + {code.step!r} * datum.q"
-    return f"isValid(datum.q) ? {f'pow(10, {inner})' if code.log else inner} : null"
+    inner = f"{code.offset!r} + {code.step!r} * datum.{field}"
+    return f"isValid(datum.{field}) ? {f'pow(10, {inner})' if code.log else inner} : null"
 
 
 def _window(operation: str, name: str) -> Any:
@@ -188,10 +191,7 @@ def _layers(
     present = [kind for kind in KINDS[1:] if (table["kind"] == kind).any()]
     stated = bool((table["state"] != "active").any())
     flagged = bool(table["vulnerable"].any())
-    place = alt.Chart().encode(
-        x=alt.X("head:O", title="Head", scale=alt.Scale(domain=grid.heads), axis=_axis(grid.heads, grid.width)),
-        y=alt.Y("layer:O", title="Layer", scale=alt.Scale(domain=grid.layers), axis=_axis(grid.layers, grid.height)),
-    )
+    place = places(grid)
     tooltip = [alt.Tooltip("layer:O"), alt.Tooltip("head:O"), alt.Tooltip("value:Q", title=legend, format=value_format)]
     if present:
         tooltip.append(alt.Tooltip("kind:N"))
@@ -203,37 +203,47 @@ def _layers(
         legend=parts.gradient_legend(legend, len(grid.layers) * grid.height, scale),
     )
     cells = place.mark_rect(invalid=None if present else alt.Undefined, aria=grid.cells <= LABELS).encode(
-        color=_grey_first(present, colour), tooltip=tooltip
+        color=grey_first(present, colour), tooltip=tooltip
     )
     if select is not None:
         cells = cells.add_params(parts.head_pick(select))
     layers = [cells]
     if font is not None:
-        layers.append(_texts(place, scale, value_format, font, bool(present), lower=stated or flagged))
+        layers.append(texts(place, scale, value_format, font, bool(present), lower=stated or flagged))
     if present and min(grid.width, grid.height) >= 10:
-        layers.append(_signs(place, present, min(12, grid.height - 2)))
+        layers.append(signs(place, present, min(12, grid.height - 2)))
     if select is not None:
-        layers.append(_ring(place, select, grid))
+        layers.append(ring(place, select, grid))
     if stated or flagged:
         layers += state_marks(place, table, grid, corner=font is not None)
     return layers
 
 
+def places(grid: Grid) -> alt.Chart:
+    """Return the chart that all layers of a map begin with: where a head stands."""
+    chart = alt.Chart().encode(
+        x=alt.X("head:O", title="Head", scale=alt.Scale(domain=grid.heads), axis=_axis(grid.heads, grid.width)),
+        y=alt.Y("layer:O", title="Layer", scale=alt.Scale(domain=grid.layers), axis=_axis(grid.layers, grid.height)),
+    )
+    return unit(chart)
+
+
 def _axis(ids: Sequence[int], pixels: int) -> alt.Axis:
     values = parts.axis_values(ids, pixels, room=24 if pixels < 14 else 14)
-    shared: dict[str, Any] = {"labelAngle": 0, "grid": False, "domain": False, "labelOverlap": False}
+    shared: dict[str, Any] = {"labelAngle": 0, "grid": False, "domain": False, "labelOverlap": False, "zindex": 0}
     return alt.Axis(**shared) if values is None else alt.Axis(values=values, **shared)
 
 
-def _grey_first(present: Sequence[str], colour: alt.Color) -> alt.Color:
+def grey_first(present: Sequence[str], colour: alt.Color, greys: Mapping[str, str] = GREYS) -> alt.Color:
     """Return the colour encoding with the greys before the scale: a scale first would paint them its lowest colour."""
-    tests: list[Any] = [{"test": f"datum.kind === '{kind}'", "value": GREYS[kind]} for kind in present]
+    tests: list[Any] = [{"test": f"datum.kind === '{kind}'", "value": greys[kind]} for kind in present]
     return colour.condition(tests) if tests else colour
 
 
-def _texts(
+def texts(
     place: alt.Chart, scale: ColourScale, value_format: str, font: int, missing: bool, *, lower: bool
 ) -> alt.Chart:
+    """Return the numbers in the cells, each in the ink that is legible on its colour."""
     low, high = dark_ink_range(scale)
     tests = []
     if low != -float("inf"):
@@ -245,22 +255,26 @@ def _texts(
         if tests
         else alt.value("black")
     )
-    texts: alt.Chart = place.mark_text(fontSize=font, baseline="middle", dy=4 if lower else 0, aria=False).encode(
-        text=alt.Text("value:Q", format=value_format), color=ink
+    numbers = unit(
+        place.mark_text(fontSize=font, baseline="middle", dy=4 if lower else 0, aria=False).encode(
+            text=alt.Text("value:Q", format=value_format), color=ink
+        )
     )
-    return unit(texts.transform_filter("datum.kind === 'value'")) if missing else texts
+    return unit(numbers.transform_filter("datum.kind === 'value'")) if missing else numbers
 
 
-def _signs(place: alt.Chart, present: Sequence[str], font: int) -> alt.Chart:
-    signs = "{" + ", ".join(f"'{kind}': '{GLYPHS[kind]}'" for kind in present) + "}"
-    chosen = place.transform_filter("datum.kind !== 'value'").transform_calculate(_sign=f"{signs}[datum.kind]")
+def signs(place: alt.Chart, present: Sequence[str], font: int, glyphs: Mapping[str, str] = GLYPHS) -> alt.Chart:
+    """Return the signs that stand in cells without a finite value."""
+    by_kind = "{" + ", ".join(f"'{kind}': '{glyphs[kind]}'" for kind in present) + "}"
+    chosen = place.transform_filter("datum.kind !== 'value'").transform_calculate(_sign=f"{by_kind}[datum.kind]")
     marks = unit(chosen).mark_text(fontSize=font, baseline="middle", aria=False)
     return unit(marks.encode(text=alt.Text("_sign:N"), color=alt.value("black")))
 
 
-def _ring(place: alt.Chart, select: str, grid: Grid) -> alt.Chart:
-    ring = unit(place.transform_filter({"param": select, "empty": False}))
-    return unit(ring.mark_rect(filled=False, strokeWidth=2 if grid.width >= 12 else 1, stroke="#E5484D", aria=False))
+def ring(place: alt.Chart, select: str, grid: Grid) -> alt.Chart:
+    """Return the frame around the picked head."""
+    picked = unit(place.transform_filter({"param": select, "empty": False}))
+    return unit(picked.mark_rect(filled=False, strokeWidth=2 if grid.width >= 12 else 1, stroke="#E5484D", aria=False))
 
 
 def state_marks(place: alt.Chart, table: pd.DataFrame, grid: Grid, *, corner: bool) -> list[alt.Chart]:

@@ -23,6 +23,7 @@ LOG_RATIO = 100.0
 """Where the largest positive value is more than this many times the smallest, ``"auto"`` means log."""
 
 
+@parts.says_what_is_gone
 def visualize_entropy_heatmap(
     entropy_values: ArrayLike,
     title: str = "Attention entropy",
@@ -107,6 +108,7 @@ def visualize_entropy_heatmap(
     return _single(table, scale, title, "Attention entropy", f"Entropy ({unit})", unit, annotate, select)
 
 
+@parts.says_what_is_gone
 def visualize_normalized_entropy(
     entropy_values: ArrayLike | None = None,
     max_entropy: ArrayLike | None = None,
@@ -259,6 +261,7 @@ def _maxima(max_entropy: ArrayLike, table: pd.DataFrame) -> tuple[Any, str]:
     return found, whose
 
 
+@parts.says_what_is_gone
 def visualize_gradient_norms(
     grad_norm_values: ArrayLike,
     pruned_heads: Pairs = None,

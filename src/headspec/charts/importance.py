@@ -20,6 +20,7 @@ from headspec.tables.heads import Pairs, heads_table
 from headspec.text import clean, count
 
 
+@parts.says_what_is_gone
 def visualize_head_importance(
     model_name: str,
     importance_scores: Mapping[str, Any] | ArrayLike,

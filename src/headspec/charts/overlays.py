@@ -24,6 +24,7 @@ LOG_MEDIAN = 30.0
 TONES = ("#5B86B4", "#93B3D3")
 
 
+@parts.says_what_is_gone
 def plot_head_gradients_with_overlays(
     grad_norms: ArrayLike,
     pruned_heads: Pairs = None,
@@ -257,7 +258,7 @@ def _side_by_side(
     layers = _bars(x, y, select, axis_of_norms, many=False)
     middle = alt.X("_middle:Q", title=None, scale=alt.Scale(domain=[-0.16, total], nice=False, zero=False), axis=axis)
     if threshold is not None and low < threshold < high:
-        rule = alt.Chart(alt.InlineData(values=[{}])).mark_rule(strokeDash=[4, 3], style="headspec-rule", aria=False)
+        rule = parts.one_mark().mark_rule(strokeDash=[4, 3], style="headspec-rule", aria=False)
         layers.append(unit(rule.encode(y=alt.YDatum(threshold))))
     if numbered:
         heads = alt.Chart().mark_text(baseline="top", dy=4, fontSize=9, style="headspec-muted", aria=False)

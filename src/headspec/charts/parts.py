@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import textwrap
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ParamSpec, TypeVar
 
 import altair as alt
 import numpy as np
 
-from headspec.errors import DataError
+from headspec.errors import DataError, KindError
 from headspec.reduce.palette import ColourScale
 from headspec.text import clean
 
@@ -67,6 +68,36 @@ def gradient_legend(title: str, height: float, scale: ColourScale) -> alt.Legend
     if scale.type == "log":  # the ends of a log domain are no round numbers
         return alt.Legend(title=title, gradientLength=length, format=".2~g")
     return alt.Legend(title=title, gradientLength=length)
+
+
+def one_mark() -> alt.Chart:
+    """Return a chart that draws its mark once and has no rows of its own."""
+    return alt.Chart(alt.sequence(0, 1, as_="_once"))
+
+
+# --- arguments of old ----------------------------------------------------------------------------------------------------
+
+_GONE = {
+    "save_path": "headspec.save(chart, path)",
+    "figsize": "chart.properties(width=…, height=…), or headspec.save(chart, path, column='single') for a paper",
+    "cmap": "the scale says what the colours mean; .encode(color=…) of a chart of one's own replaces it",
+    "ax": "charts stand side by side by chart | other and below each other by chart & other",
+}
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def says_what_is_gone(function: Callable[P, R]) -> Callable[P, R]:
+    """Make a function explain the arguments that its matplotlib predecessor had."""
+
+    @functools.wraps(function)
+    def explained(*args: P.args, **kwargs: P.kwargs) -> R:
+        for name in _GONE.keys() & kwargs.keys():
+            raise KindError(f"{function.__name__}: {name} is gone: {_GONE[name]}")
+        return function(*args, **kwargs)
+
+    return explained
 
 
 # --- words ---------------------------------------------------------------------------------------------------------------

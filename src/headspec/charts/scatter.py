@@ -21,6 +21,7 @@ from headspec.text import count, head_name, number
 WIDTH, HEIGHT = 420, 320
 
 
+@parts.says_what_is_gone
 def visualize_entropy_vs_gradient(
     entropy_values: ArrayLike,
     grad_norm_values: ArrayLike,

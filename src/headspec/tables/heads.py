@@ -12,6 +12,7 @@ import pandas as pd
 from headspec.arrays import ArrayLike, parts, to_numpy
 from headspec.axes import head_layers, pairs_of
 from headspec.errors import DataError, KindError
+from headspec.tables.events import events_table, state_at
 from headspec.text import clean, head_names, listing
 
 COLUMNS = ["layer", "head", "measure", "value", "kind", "state", "vulnerable"]
@@ -138,7 +139,7 @@ def kinds(values: np.ndarray[Any, Any], masked: np.ndarray[Any, Any]) -> np.ndar
 
 
 def _is_frame(values: Any) -> bool:
-    return hasattr(values, "columns")  # of pandas, Polars, PyArrow, DuckDB, … alike
+    return hasattr(type(values), "columns")  # of pandas, Polars, PyArrow, DuckDB, … alike
 
 
 def _read_frame(frame: Any, measure: str, name: str) -> pd.DataFrame:
@@ -196,11 +197,7 @@ def _states(
 ) -> dict[tuple[int, int], str]:
     states: dict[tuple[int, int], str] = {}
     if events is not None:
-        from headspec.tables.events import events_table, state_at
-
-        latest = state_at(events_table(events))
-        pairs_of(latest, name="events", shape=sizes)
-        states.update(latest)
+        states.update(state_at(events_table(events, shape=sizes)))
     if head_mask is not None:
         states.update(_masked_heads(head_mask, sizes, states))
     states.update(dict.fromkeys(pairs_of(pruned, name="pruned_heads", shape=sizes), "pruned"))

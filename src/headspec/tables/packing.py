@@ -8,7 +8,7 @@ kept in ``frame.attrs["headspec"]``, from which `unpack` returns the long table.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,8 +38,10 @@ class Code(NamedTuple):
 
     def unpack(self, packed: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Return the values that the chart draws."""
-        # rounded as the step is, so that 0.1 + 3 · 0.1 reads 0.4
-        values = np.round(self.offset + self.step * packed, max(0, 2 - math.floor(math.log10(self.step))))
+        values = self.offset + self.step * packed
+        decimals = 2 - math.floor(math.log10(self.step))
+        if 0 <= decimals <= 15:  # so that 0.1 + 3 · 0.1 reads 0.4
+            values = np.round(values, decimals)
         return np.asarray(10.0**values if self.log else values, dtype=np.float64)
 
     def said(self) -> str:
@@ -61,28 +63,35 @@ def code_for(low: float, high: float, *, log: bool = False) -> Code:
     return Code(round(math.floor(low / step + 1e-9) * step, max(0, -exponent)), step, log)
 
 
-def pack_heads(table: pd.DataFrame, code: Code) -> pd.DataFrame:
+def pack_heads(
+    table: pd.DataFrame, code: Code, *, others: Mapping[str, Code] | None = None, kinds: Sequence[str] = KINDS
+) -> pd.DataFrame:
     """Return one row per layer (and group) of a heads table, its heads as lists.
 
     Columns: ``layer``, ``q`` (integers, None where there is no finite value), ``head`` where the heads of some layer are
     not 0, 1, 2, …; ``code`` (kind, state and flag in one integer) where anything but finite values of active heads occurs;
-    ``group`` if the table has it.
+    ``group`` if the table has it. `others` are further columns of numbers, packed as ``q_`` and their name; `kinds` is what
+    a cell may hold, where that is more than usual.
     """
+    others = dict(others or {})
     groups = ["group"] if "group" in table.columns else []
     table = table.sort_values(["layer", "head"], kind="stable")
     if groups:
         order = {name: place for place, name in enumerate(dict.fromkeys(table["group"]))}
         table = table.sort_values("group", key=lambda names: names.map(order), kind="stable")
     packed = code.pack(table["value"].to_numpy(np.float64))
+    beside = {f"q_{name}": own.pack(table[name].to_numpy(np.float64)) for name, own in others.items()}
     heads = table["head"].to_numpy()
-    codes = _codes(table)
-    columns: dict[str, list[Any]] = {name: [] for name in (*groups, "layer", "q", "head", "code")}
+    codes = _codes(table, kinds)
+    columns: dict[str, list[Any]] = {name: [] for name in (*groups, "layer", "q", *beside, "head", "code")}
     keys = table[[*groups, "layer"]].to_numpy(dtype=object)
     starts = np.flatnonzero(np.r_[True, (keys[1:] != keys[:-1]).any(axis=1)])
     for start, end in zip(starts, [*starts[1:], len(table)], strict=True):
         for name, item in zip((*groups, "layer"), keys[start], strict=True):
             columns[name].append(item)
         columns["q"].append(whole(packed[start:end]))
+        for name, cells in beside.items():
+            columns[name].append(whole(cells[start:end]))
         columns["head"].append(heads[start:end].tolist())
         columns["code"].append(codes[start:end].tolist())
     if all(row == list(range(len(row))) for row in columns["head"]):
@@ -91,12 +100,18 @@ def pack_heads(table: pd.DataFrame, code: Code) -> pd.DataFrame:
         del columns["code"]
     frame = pd.DataFrame(columns)
     frame["layer"] = frame["layer"].astype(np.int64)
-    frame.attrs[KEY] = {"name": "heads", "code": tuple(code), "measure": table["measure"].iloc[0]}
+    frame.attrs[KEY] = {
+        "name": "heads",
+        "code": tuple(code),
+        "measure": table["measure"].iloc[0],
+        "kinds": tuple(kinds),
+        "others": {name: tuple(own) for name, own in others.items()},
+    }
     return frame
 
 
-def _codes(table: pd.DataFrame) -> npt.NDArray[np.int64]:
-    kind = table["kind"].map({name: place for place, name in enumerate(KINDS)}).to_numpy(np.int64)
+def _codes(table: pd.DataFrame, kinds: Sequence[str]) -> npt.NDArray[np.int64]:
+    kind = table["kind"].map({name: place for place, name in enumerate(kinds)}).to_numpy(np.int64)
     state = table["state"].map({name: place for place, name in enumerate(STATES)}).to_numpy(np.int64)
     return np.asarray(kind * 6 + state * 2 + table["vulnerable"].to_numpy(np.int64), dtype=np.int64)
 
@@ -165,26 +180,32 @@ def unpack(frame: pd.DataFrame) -> pd.DataFrame:
         out["weight"] = code.unpack(out.pop("q").to_numpy(np.float64))
         return out.astype(dict.fromkeys(("key", "key2", "at_query", "at_key"), np.int64))
     index = np.repeat(np.arange(len(frame)), [len(row) for row in frame["q"]])
-    out = frame.drop(columns=[name for name in ("q", "head", "code") if name in frame.columns]).iloc[index]
+    others = {f"q_{name}": (name, Code(*own)) for name, own in about.get("others", {}).items()}
+    lists = [name for name in ("q", "head", "code", *others) if name in frame.columns]
+    out = frame.drop(columns=lists).iloc[index]
     out = out.reset_index(drop=True)
     count = "head" if about["name"] == "heads" else "key"
     if "head" in frame.columns:
         out[count] = np.concatenate([np.asarray(row, dtype=np.int64) for row in frame["head"]])
     else:
         out[count] = np.concatenate([np.arange(len(row)) for row in frame["q"]])
-    packed = np.concatenate(
-        [np.array([np.nan if item is None else item for item in row], dtype=float) for row in frame["q"]]
-    )
+    packed = _numbers(frame["q"])
+    for column, (name, own) in others.items():
+        out[name] = own.unpack(_numbers(frame[column]))
     value = "value" if about["name"] == "heads" else "weight"
     codes = (
         np.concatenate([np.asarray(row, dtype=np.int64) for row in frame["code"]])
         if "code" in frame.columns
         else np.zeros(len(out), dtype=np.int64)
     )
-    out["kind"] = np.asarray(KINDS, dtype=object)[codes // 6]
+    out["kind"] = np.asarray(about.get("kinds", KINDS), dtype=object)[codes // 6]
     out[value] = np.where(out["kind"] == "zero", 0.0, code.unpack(packed))
     if about["name"] == "heads":
         out["measure"] = about["measure"]
         out["state"] = np.asarray(STATES, dtype=object)[codes % 6 // 2]
         out["vulnerable"] = (codes % 2).astype(bool)
     return out
+
+
+def _numbers(lists: pd.Series) -> npt.NDArray[np.float64]:
+    return np.concatenate([np.array([np.nan if item is None else item for item in row], dtype=float) for row in lists])

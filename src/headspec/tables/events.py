@@ -93,9 +93,8 @@ def state_at(events: pd.DataFrame, step: float | None = None) -> State:
 
     Examples
     --------
-    >>> import headspec
-    >>> events = headspec.events_table([(10, 0, 2, "pruned"), (10, 1, 3, "pruned"), (20, 1, 3, "revived")])
-    >>> headspec.state_at(events), headspec.state_at(events, step=10)[1, 3]
+    >>> events = events_table([(10, 0, 2, "pruned"), (10, 1, 3, "pruned"), (20, 1, 3, "revived")])
+    >>> state_at(events), state_at(events, step=10)[1, 3]
     ({(0, 2): 'pruned', (1, 3): 'revived'}, 'pruned')
     """
     rows = events if step is None else events[events["step"] <= step]
@@ -118,8 +117,7 @@ def events_per_step(events: pd.DataFrame) -> pd.DataFrame:
 
     Examples
     --------
-    >>> import headspec
-    >>> headspec.events_per_step(headspec.events_table([(10, 0, 2, "pruned"), (20, 0, 2, "revived")]))
+    >>> events_per_step(events_table([(10, 0, 2, "pruned"), (20, 0, 2, "revived")]))
        step  pruned_heads  revived_heads
     0    10             1              0
     1    20             0              1

@@ -62,7 +62,7 @@ def history_table(
     Raises
     ------
     DataError
-        Nothing to read, no step, lists of unequal length, steps that are missing or beyond 2**53, a metric that mixes
+        Nothing to read, no step, lists of unequal length, steps that are missing or of 2**53 and more, a metric that mixes
         numbers with something else, negative counts of heads.
     KindError
         A history of another kind.

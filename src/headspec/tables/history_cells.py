@@ -90,9 +90,9 @@ def steps_of(cells: Any, name: str, *, of: str = "metrics_history") -> NumpyArra
     bad = ~np.isfinite(step) if measured is None else ~np.isfinite(step) | ~measured
     if bad.any():
         raise DataError(f"{of}[{name!r}] is missing or not finite in row {int(np.flatnonzero(bad)[0])}")
-    if len(step) and np.abs(step).max() > SAFE_INT:
+    if len(step) and np.abs(step).max() >= SAFE_INT:
         raise DataError(
-            f"{of}[{name!r}] goes beyond 2**53, where a browser no longer tells two whole numbers apart; "
+            f"{of}[{name!r}] reaches 2**53, from where on a browser no longer tells two whole numbers apart; "
             "subtract the first step or count in larger units"
         )
     whole = step.astype(np.int64)

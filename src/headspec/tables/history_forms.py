@@ -246,7 +246,7 @@ def _from_long(columns: Mapping[str, Any], steps: NumpyArray, names: Any, run: s
         warnings.warn(
             f"metrics_history: a long table is read by run, step, {epoch}, metric and value; not read: {listing(more)}",
             HeadspecWarning,
-            stacklevel=6,
+            stacklevel=7,
         )
     native = columns["metric"].to_native()
     codes, metrics = pd.factorize(

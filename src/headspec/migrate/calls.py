@@ -184,8 +184,11 @@ def last_text(path: cst.BaseExpression) -> str | None:
 def path_text(cell: CodeCell, path: cst.BaseExpression) -> str:
     """Return the source of a path; one without a suffix gets the .png that matplotlib gave it."""
     text = cell.source(path)
-    if isinstance(path, (cst.SimpleString, cst.FormattedString)):
+    if isinstance(path, (cst.SimpleString, cst.FormattedString)) and not path.lpar:
         last = last_text(path)
+        if last is None and isinstance(path, cst.FormattedString) and path.parts:
+            value = cell.source(path.parts[-1])
+            last = None if re.search(r"(?i)ext|suffix|fmt|format|file|path|name", value) else "value"
         if last and "/" not in last[-1:] and "." not in last.rsplit("/", 1)[-1]:
             quote = path.quote if isinstance(path, cst.SimpleString) else path.end
             return f"{text[: -len(quote)]}.png{quote}"
@@ -251,7 +254,9 @@ def _dropped(cell: CodeCell, call: cst.Call, remaining: list[cst.Arg]) -> list[t
         if comments:
             begin += comments[-1].end()
         finish = cell.span(args[-1])[1]
-        tail = re.match(r"(?:\s*,)?[ \t]*#[^\r\n]*", code[finish : cell.span(call)[1]])
+        # Where a comment stays, so does the comma before it: the one at the end would stand behind the comment.
+        end = r"(?:\s*,)?(?:[ \t]*#[^\r\n]*)?" if comments else r"(?:\s*,)?[ \t]*#[^\r\n]*"
+        tail = re.match(end, code[finish : cell.span(call)[1]])
         edits.append((begin, finish + (tail.end() if tail else 0), ""))
         break
     return edits

@@ -18,6 +18,7 @@ from libcst.metadata import (
     PositionProvider,
     Scope,
     ScopeProvider,
+    WhitespaceInclusivePositionProvider,
 )
 
 from headspec.migrate.magics import Masked, mask
@@ -70,6 +71,10 @@ class CodeCell:
         return self._wrapper.resolve(PositionProvider)
 
     @cached_property
+    def _with_parentheses(self) -> object:
+        return self._wrapper.resolve(WhitespaceInclusivePositionProvider)
+
+    @cached_property
     def _parents(self) -> object:
         return self._wrapper.resolve(ParentNodeProvider)
 
@@ -82,8 +87,11 @@ class CodeCell:
         return [0, *(match.end() for match in _NEWLINE.finditer(self.code))]
 
     def span(self, node: cst.CSTNode) -> tuple[int, int]:
-        """Return where a node begins and ends in the masked code, without the space around it."""
-        place = self._positions[node]  # type: ignore[index]
+        """Return where a node begins and ends in the masked code: with its parentheses, without the space around it."""
+        if isinstance(node, cst.BaseExpression) and node.lpar:
+            place = self._with_parentheses[node]  # type: ignore[index]
+        else:
+            place = self._positions[node]  # type: ignore[index]
         start, end = place.start, place.end
         return self._starts[start.line - 1] + start.column, self._starts[end.line - 1] + end.column
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -184,6 +185,7 @@ def judge(program: Program, cell: CodeCell, node: cst.FunctionDef, known: Known)
     body = definition.body = reader.read()
     reasons += body.reasons
     _drawing(reasons, body, known)
+    _data(definition, node, known)
     definition.returns = _returns(reasons, program, reader, node)
     definition.first_of_batch = known.name == "visualize_attention_matrix" and _first_of_batch(definition, node)
     definition.star = node.params.star_kwarg is not None or isinstance(node.params.star_arg, cst.Param)
@@ -228,6 +230,58 @@ def _drawing(reasons: list[str], body: Body, known: Known) -> None:
         reasons.append(f"it also draws {listing(other)}")
     if body.panels and not known.panels:
         reasons.append("it draws several panels, and headspec's chart is one")
+
+
+def _data(definition: Definition, node: cst.FunctionDef, known: Known) -> None:
+    """Refuse a definition whose data has another form than that of the chart."""
+    reasons = definition.reasons
+    missing = [part for part in known.reads if not any(re.search(part, text) for text in definition.body.texts)]
+    if missing:
+        names = " and ".join(re.sub(r"\(\?i\)|[$^]", "", part).replace("|", " or ") for part in missing)
+        reasons.append(f"it does not read {names}, which headspec's chart is about")
+    calls = [part for part in walk(node.body) if isinstance(part, cst.Call)]
+    if known.name == "plot_head_gradients_with_overlays" and not definition.body.drawn & {
+        "imshow",
+        "heatmap",
+        "matshow",
+    }:
+        flat = {"flatten", "ravel", "reshape", "view"}
+        if not any(isinstance(call.func, cst.Attribute) and call.func.attr.value in flat for call in calls):
+            reasons.append("it draws a flat vector, from which headspec cannot tell layers and heads")
+    for call in calls:
+        if isinstance(call.func, cst.Attribute) and call.func.attr.value in known.accepts:
+            turned = [part for arg in call.args for part in walk(arg.value) if isinstance(part, cst.Attribute)]
+            if any(part.attr.value in ("T", "transpose", "t", "mT", "swapaxes") for part in turned):
+                reasons.append("it draws its matrix transposed")
+    states = {param.name for param in definition.params if (param.target or "").endswith("_heads")}
+    states -= {param.name for param in definition.params if param.target == "num_heads"}
+    for part in walk(node.body):
+        if isinstance(part, (cst.For, cst.CompFor)) and isinstance(part.iter, cst.Name) and part.iter.value in states:
+            _pairs(reasons, node, part.target, part.iter.value)
+
+
+def _pairs(reasons: list[str], node: cst.FunctionDef, target: cst.BaseExpression, name: str) -> None:
+    """Refuse heads that are not given as (layer, head)."""
+    if isinstance(target, cst.Name):
+        taken = any(
+            (isinstance(part, cst.Subscript) and isinstance(part.value, cst.Name) and part.value.value == target.value)
+            or (
+                isinstance(part, cst.Assign)
+                and isinstance(part.value, cst.Name)
+                and part.value.value == target.value
+                and isinstance(part.targets[0].target, cst.Tuple)
+                and len(part.targets[0].target.elements) == 2
+            )
+            for part in walk(node.body)
+        )
+        if taken:
+            return
+    elif isinstance(target, cst.Tuple) and len(target.elements) == 2:
+        first, second = (element.value for element in target.elements)
+        names = [part.value.lower() if isinstance(part, cst.Name) else "" for part in (first, second)]
+        if "layer" not in names[1] and "head" not in names[0]:
+            return
+    reasons.append(f"it does not take {name} as pairs of layer and head")
 
 
 def _returns(reasons: list[str], program: Program, reader: Reader, node: cst.FunctionDef) -> str:

@@ -157,6 +157,10 @@ def _step(
     now = _with(cells, texts)
     after = Program.read(now, script=script)
     _lost(program, after, texts)
+    imported_in = _import(program, plan, after, moves, report)
+    if imported_in is not None:
+        texts[imported_in[0]] = imported_in[1]
+        after = Program.read(_with(cells, texts), script=script)
     modules = {site.module for group in plan.groups for site in group.imports}
     modules |= {group.module for group in plan.groups if group.module is not None}
     names = fewer(program, after)
@@ -170,7 +174,6 @@ def _step(
         before, after = after, Program.read(_with(cells, texts), script=script)
         _lost(before, after, texts)
         names |= fewer(before, after)
-    _import(program, plan, after, moves, texts, report)
     return {number: text for number, text in texts.items() if text != cells[_index(cells, number)].text}, moves
 
 
@@ -188,7 +191,7 @@ def _apply(cells: Mapping[int, CodeCell], edits: Mapping[int, Edits]) -> dict[in
     return texts
 
 
-def _import(before: Program, plan: Plan, after: Program, moves: Moves, texts: dict[int, str], report: Report) -> None:
+def _import(before: Program, plan: Plan, after: Program, moves: Moves, report: Report) -> tuple[int, str] | None:
     """Import what the code now uses; also what cells that are not read will call once they do."""
     going = {group.name for group in plan.groups if not group.ready and group.owner is None}
     also = [unread.number for name in going for unread in before.mentions(name) if not unread.foreign]
@@ -202,10 +205,9 @@ def _import(before: Program, plan: Plan, after: Program, moves: Moves, texts: di
         names |= {group.name for group in plan.groups if group.own and group.owner is None}
     added = add_imports(after, names, module=moves.saves, also=min(also, default=None))
     if added is not None:
-        number, text = added
-        texts[number] = text
         wanted = [*(["headspec"] if moves.saves else []), *sorted(names)]
-        report.imported = f"{listing(wanted)} (cell {number})"
+        report.imported = f"{listing(wanted)} (cell {added[0]})"
+    return added
 
 
 def _reads(cell: CodeCell, name: str) -> bool:

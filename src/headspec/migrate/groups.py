@@ -259,6 +259,8 @@ def _unbound(program: Program, found: Survey) -> None:
                 parent = cell.parent(node)
                 if isinstance(parent, cst.Call) and parent.func is node:
                     why = "it is called here, and nothing that can be read defines it"
+                    if name in program.bound:
+                        why = "it is set to something that is no definition of a function"
                     if any(True for _ in program.mentions(name)):
                         numbers = ", ".join(str(unread.number) for unread in program.mentions(name))
                         why += f" (cell {numbers} does, and does not parse)"

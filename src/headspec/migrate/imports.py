@@ -94,7 +94,8 @@ def _home(program: Program, first: int) -> CodeCell | None:
     plain = [cell for cell in program.cells if cell.masked.cell_magic is None]
     importing = [cell for cell in plain if cell.number <= first and any(map(_real_import, _import_lines(cell)))]
     settled = [cell for cell in importing if not _installs(cell)]
-    choice = [*(cell for cell in settled if _leads(cell)), *settled, *importing]
+    future = [cell for cell in plain if cell.number <= first and _import_lines(cell)]
+    choice = [*(cell for cell in settled if _leads(cell)), *settled, *importing, *future]
     if choice:
         return choice[0]
     at_use = [cell for cell in plain if cell.number == first]
@@ -202,8 +203,11 @@ def _merged(cell: CodeCell, statement: cst.ImportFrom, names: list[str], module:
     start = cell.span(statement)[0]
     if isinstance(statement.names, cst.ImportStar):
         return code
-    last = cell.span(list(statement.names)[-1])[1]
-    text = code[:last] + "".join(f", {name}" for name in names) + code[last:]
+    aliases = list(statement.names)
+    last = cell.span(aliases[-1])[1]
+    between = code[cell.span(aliases[-2])[1] : cell.span(aliases[-1])[0]] if len(aliases) > 1 else ", "
+    between = between if re.fullmatch(r",[ \t]*(?:\r?\n)[ \t]*", between) else ", "
+    text = code[:last] + "".join(between + name for name in names) + code[last:]
     if module:
         indent = re.search(r"[ \t]*$", code[:start])
         lead = "import headspec" + cell.module.default_newline + (indent.group() if indent else "")

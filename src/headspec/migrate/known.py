@@ -57,7 +57,11 @@ DRAWING = (
 
 @dataclass(frozen=True)
 class Known:
-    """One public chart: its positional arguments, and how people's own versions of it look."""
+    """One public chart: its positional arguments, and how people's own versions of it look.
+
+    ``accepts`` are the calls that draw what the chart draws; ``reads`` are patterns of the keys or columns that a
+    definition has to read, or its data is of another form than the chart's.
+    """
 
     name: str
     params: tuple[str, ...]
@@ -65,6 +69,7 @@ class Known:
     legacy: tuple[str, ...]
     accepts: frozenset[str]
     panels: bool = False
+    reads: tuple[str, ...] = ()
     defaults: dict[str, object] = field(default_factory=dict)
     aliases: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -99,6 +104,7 @@ KNOWN: dict[str, Known] = {
             ("results_df", "figsize"),
             _LINES | _BARS | _DOTS | _HEAT,
             panels=True,
+            reads=("perplexity", "^stage$"),
             aliases={"results_df": ("df", "results", "data", "experiments_df", "summary_df", "all_results")},
         ),
         *(
@@ -108,6 +114,7 @@ KNOWN: dict[str, Known] = {
                 4,
                 ("comparison_df", "strategies", "model_name", "pruning_level", "figsize"),
                 _BARS,
+                reads=(reads,),
                 aliases={
                     "comparison_df": _FRAME,
                     "strategies": ("strategy_names", "strategy_list"),
@@ -115,7 +122,10 @@ KNOWN: dict[str, Known] = {
                     "pruning_level": ("level", "prune_level", "pruning_ratio", "pruning_percent"),
                 },
             )
-            for name in ("plot_strategy_comparison", "plot_recovery_comparison")
+            for name, reads in (
+                ("plot_strategy_comparison", "(?i)perplexity"),
+                ("plot_recovery_comparison", "(?i)recovery|improvement"),
+            )
         ),
         Known(
             "visualize_head_importance",
@@ -144,7 +154,7 @@ KNOWN: dict[str, Known] = {
                 "figsize",
                 "title",
             ),
-            _BARS | _HEAT | _DOTS | frozenset(("plot", "stem")),
+            _BARS | _HEAT,
             defaults={"vulnerable_threshold": 0.01},
             aliases={
                 **_STATES,
@@ -158,7 +168,7 @@ KNOWN: dict[str, Known] = {
             ("grad_norm_values", "pruned_heads", "revived_heads", "title"),
             1,
             ("grad_norm_values", "pruned_heads", "revived_heads", "title", "figsize", "cmap", "save_path"),
-            _HEAT | _BARS | frozenset(("scatter", "plot")),
+            _HEAT,
             aliases={**_STATES, "grad_norm_values": _names(_GRADS)},
         ),
         Known(
@@ -188,7 +198,7 @@ KNOWN: dict[str, Known] = {
             ("entropy_values", "max_entropy", "title"),
             2,
             ("entropy_values", "max_entropy", "title", "figsize", "cmap", "save_path"),
-            _HEAT | _BARS,
+            _HEAT,
             aliases={"entropy_values": _names(_ENTROPY), "max_entropy": ("maximum_entropy", "max_ent")},
         ),
         Known(
@@ -196,7 +206,7 @@ KNOWN: dict[str, Known] = {
             ("entropy_values", "grad_norm_values", "title"),
             2,
             ("entropy_values", "grad_norm_values", "title", "figsize", "save_path"),
-            _DOTS | frozenset(("plot", "regplot")),
+            _DOTS | frozenset(("regplot",)),
             aliases={"entropy_values": _names(_ENTROPY), "grad_norm_values": _names(_GRADS)},
         ),
         Known(
@@ -206,6 +216,7 @@ KNOWN: dict[str, Known] = {
             ("metrics_history", "max_display_points", "figsize", "show_perplexity", "save_path"),
             _LINES | _BARS | _DOTS,
             panels=True,
+            reads=("^step$",),
             defaults={"max_display_points": 100, "show_perplexity": True},
             aliases={"metrics_history": _names("history metrics training_history metric_history train_history")},
         ),

@@ -163,8 +163,8 @@ def _assigned(node: cst.CSTNode) -> Iterator[tuple[str, cst.BaseExpression | Non
         yield node.target.value, node.value
     elif isinstance(node, (cst.AugAssign, cst.For, cst.NamedExpr)):
         yield from ((name, None) for name in _stored(node.target))
-    elif isinstance(node, cst.AsName):
-        yield from ((name, None) for name in _stored(node.name))
+    elif isinstance(node, cst.WithItem) and node.asname is not None:
+        yield from ((name, None) for name in _stored(node.asname.name))
     elif isinstance(node, (cst.FunctionDef, cst.ClassDef)):
         yield node.name.value, None
 

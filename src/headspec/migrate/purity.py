@@ -86,6 +86,7 @@ class Body:
     saves: bool = False
     makes_folders: bool = False
     helpers: set[str] = field(default_factory=set)
+    texts: set[str] = field(default_factory=set)
 
     def refuse(self, why: str) -> None:
         """Note a reason, once."""
@@ -98,6 +99,7 @@ class Body:
             self.refuse(why)
         self.drawn |= other.drawn
         self.helpers |= other.helpers
+        self.texts |= other.texts
         self.panels |= other.panels
         self.own_figure |= other.own_figure
         self.plots |= other.plots
@@ -209,6 +211,8 @@ class Reader:
             body.refuse("it holds a magic or a shell line")
         elif isinstance(node, cst.Call):
             self._call(node)
+        elif isinstance(node, cst.SimpleString) and isinstance(node.evaluated_value, str):
+            body.texts.add(node.evaluated_value)
 
     def _target(self, target: cst.CSTNode) -> None:
         for part in walk(target, skip=(cst.Subscript, cst.Attribute)):

@@ -323,10 +323,21 @@ def _needs_lines(piece: Piece) -> bool:
 
 
 def _idle(block: cst.BaseSuite) -> bool:
+    """Tell whether a handler only speaks of an error: with nothing left that raises one, it goes too."""
     parts = [
         part for line in block.body for part in (line.body if isinstance(line, cst.SimpleStatementLine) else [line])
     ]
-    return all(isinstance(part, cst.Pass) for part in parts)
+    return all(isinstance(part, (cst.Pass, cst.Raise)) or _says(part) for part in parts)
+
+
+def _says(part: cst.CSTNode) -> bool:
+    """Tell whether a statement only prints or logs."""
+    if not (isinstance(part, cst.Expr) and isinstance(part.value, cst.Call)):
+        return False
+    func = part.value.func
+    if isinstance(func, cst.Attribute):
+        return func.attr.value in ("warn", "warning", "info", "debug", "error", "exception", "print_exc")
+    return isinstance(func, cst.Name) and func.value in ("print", "warn")
 
 
 def _pure(test: cst.BaseExpression) -> bool:

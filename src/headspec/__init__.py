@@ -48,6 +48,7 @@ if TYPE_CHECKING:  # the same names once more, for type checkers and editors; a 
     from headspec.output.summary import summary as summary
     from headspec.output.table import to_table as to_table
     from headspec.sources.files import load_results_from_file as load_results_from_file
+    from headspec.sources.recording import load_recorded_run as load_recorded_run
     from headspec.tables.attention import attention_table as attention_table
     from headspec.tables.events import events_table as events_table
     from headspec.tables.heads import heads_table as heads_table

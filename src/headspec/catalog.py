@@ -28,6 +28,7 @@ CATEGORIES = ("Attention", "Heads", "Training", "Experiments")
 CATALOG: tuple[Entry, ...] = (
     # sources
     Entry("load_results_from_file", "headspec.sources.files", "source"),
+    Entry("load_recorded_run", "headspec.sources.recording", "source"),
     # tables
     Entry("heads_table", "headspec.tables.heads", "table"),
     Entry("attention_table", "headspec.tables.attention", "table"),

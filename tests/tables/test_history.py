@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import warnings
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -127,12 +128,8 @@ def test_a_resumed_run_keeps_the_last_value_of_each_metric() -> None:
         "epoch": [0, 0, 1, 0.5, 0.75, 1],
     }
     table = history_table(history)
-    assert triples(table) == [("loss", 0, 5), ("loss", 1, 4.5), ("loss", 2, 3), ("loss", 3, 2)] + [
-        ("lr", 0, 1),
-        ("lr", 1, 0.5),
-        ("lr", 2, "nan"),
-        ("lr", 3, 0.5),
-    ]
+    loss = [("loss", 0, 5), ("loss", 1, 4.5), ("loss", 2, 3), ("loss", 3, 2)]
+    assert triples(table) == [*loss, ("lr", 0, 1), ("lr", 1, 0.5), ("lr", 2, "nan"), ("lr", 3, 0.5)]
     assert table["epoch"].tolist() == [0, 0.5, 0.75, 1] * 2
     rows = [dict(zip(history, row, strict=True)) for row in zip(*history.values(), strict=True)]
     pd.testing.assert_frame_equal(history_table(rows), table)
@@ -267,14 +264,9 @@ def test_wrong_kinds_are_type_errors(history: Any, words: list[str]) -> None:
 
 
 def test_a_trainer_is_pointed_at_its_log() -> None:
-    class State:
-        log_history = [{"step": 1, "loss": 2.0}]
-
-    class Trainer:
-        state = State()
-
+    trainer = SimpleNamespace(state=SimpleNamespace(log_history=[{"step": 1, "loss": 2.0}]))
     with pytest.raises(KindError, match=r"pass its state\.log_history"):
-        history_table(Trainer())
+        history_table(trainer)
 
 
 def test_a_name_cannot_stand_for_several_runs() -> None:

@@ -79,7 +79,7 @@ def line_panel(
     base = _rows(shared, panel)
     stroke = base.mark_line(
         clip=True,
-        strokeWidth=1.8,
+        strokeWidth=2,  # with round joins, the width at which thinned and full lines look most alike
         strokeJoin="round",
         strokeCap="round",
         interpolate="step-after" if panel == "sparsity" else "linear",
@@ -195,7 +195,7 @@ def events_panel(shared: Shared, height: int, *, first: bool, last: bool) -> alt
         axis=alt.Axis(
             title="Heads",
             labelExpr="format(abs(datum.value), ',d')",
-            values=_count_ticks(least, most, height),
+            **_ticks(_count_ticks(least, most, height)),
             labelOverlap=False,
         ),
     )
@@ -220,7 +220,7 @@ def _events_lanes(shared: Shared, height: int, *, first: bool, last: bool) -> al
     events = shared.events
     lane = alt.Y("run:N", sort=shared.runs, title=None, scale=alt.Scale(domain=shared.runs))
     shift = alt.YOffset("event:N", sort=["revived", "pruned"], scale=alt.Scale(domain=["revived", "pruned"]))
-    symbols = alt.Chart(events).mark_point(strokeWidth=1.8, size=42, filled=False, opacity=1, clip=True)
+    symbols = alt.Chart(events).mark_point(strokeWidth=2,  # with round joins, the width at which thinned and full lines look most alike size=42, filled=False, opacity=1, clip=True)
     symbols = symbols.encode(
         x=shared.x("_middle", _step_axis(shared, last)), y=lane, yOffset=shift, **_event_marks(events)
     )
@@ -285,7 +285,7 @@ def _epoch_axis(shared: Shared) -> alt.Axis:
     word = "'epoch ' + " if apart > 62 else "(datum.index == 0 ? 'epoch ' : '') + "
     return alt.Axis(
         orient="top",
-        values=steps,
+        **_ticks(steps),
         labelExpr=f"{word}{epochs}[indexof({steps}, datum.value)]",
         labelOverlap=True,
         labelPadding=1,
@@ -305,9 +305,8 @@ def _value_axis(panel: str, metrics: Sequence[str], axis: ValueAxis, height: int
     name = metrics[0] if len(metrics) == 1 and metrics[0] not in _NAMES else _NAMES.get(panel, panel)
     title = f"{name} (log)" if axis.type == "log" else name
     if axis.type == "log":
-        return alt.Axis(
-            title=title, values=_log_ticks(axis.low, axis.high, height), format=",~g" if axis.most < 1e6 else "~e"
-        )
+        ticks = _log_ticks(axis.low, axis.high, height)
+        return alt.Axis(title=title, format=",~g" if axis.most < 1e6 else "~e", **_ticks(ticks))
     size = max(abs(axis.least), abs(axis.most))
     form: Any = alt.Undefined
     label: Any = alt.Undefined
@@ -316,6 +315,11 @@ def _value_axis(panel: str, metrics: Sequence[str], axis: ValueAxis, height: int
     elif size >= 1e6 or 0 < size < 1e-3:
         label = "datum.value == 0 ? '0' : format(datum.value, '~e')"
     return alt.Axis(title=title, tickCount=max(3, height // 30), format=form, labelExpr=label)
+
+
+def _ticks(values: Sequence[float]) -> dict[str, Any]:
+    """Return the ticks of an axis; Vega drops some of its explicit values unless their count is asked for too."""
+    return {"values": list(values), "tickCount": max(len(values), 2)}
 
 
 def _log_ticks(least: float, most: float, height: int) -> list[float]:

@@ -220,7 +220,7 @@ def _events_lanes(shared: Shared, height: int, *, first: bool, last: bool) -> al
     events = shared.events
     lane = alt.Y("run:N", sort=shared.runs, title=None, scale=alt.Scale(domain=shared.runs))
     shift = alt.YOffset("event:N", sort=["revived", "pruned"], scale=alt.Scale(domain=["revived", "pruned"]))
-    symbols = alt.Chart(events).mark_point(strokeWidth=2,  # with round joins, the width at which thinned and full lines look most alike size=42, filled=False, opacity=1, clip=True)
+    symbols = alt.Chart(events).mark_point(strokeWidth=1.8, size=42, filled=False, opacity=1, clip=True)
     symbols = symbols.encode(
         x=shared.x("_middle", _step_axis(shared, last)), y=lane, yOffset=shift, **_event_marks(events)
     )

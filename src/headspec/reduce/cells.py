@@ -218,7 +218,12 @@ def _locate(
 
 
 def palette_image(
-    values: Floats, scale: ColourScale, *, blank: npt.NDArray[np.bool_] | None, masked: Floats | None
+    values: Floats,
+    scale: ColourScale,
+    *,
+    blank: npt.NDArray[np.bool_] | None,
+    masked: npt.NDArray[Any] | None,
+    runs: bool = False,
 ) -> str:
     """Return the image of pooled values as a ``data:`` URI: one pixel per cell, quantised in the scale's own space.
 
@@ -232,6 +237,8 @@ def palette_image(
         Cells that are left out, transparent.
     masked
         Cells that are masked as a whole, in the grey of masked cells.
+    runs
+        How the image is packed (see `png_uri`).
     """
     position = scale.position(values)
     entries = np.full(values.shape, _NAN, dtype=np.uint8)
@@ -245,4 +252,4 @@ def palette_image(
     colours = np.zeros((256, 3), dtype=np.uint8)
     colours[:LEVELS] = scale.colours()[np.rint(np.linspace(0, 255, LEVELS)).astype(int)]
     colours[_NAN], colours[_INF], colours[_MASKED] = MISSING, (138, 138, 138), (214, 214, 214)
-    return png_uri(entries, colours, clear=_CLEAR)
+    return png_uri(entries, colours, clear=_CLEAR, runs=runs)

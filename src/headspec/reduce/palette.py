@@ -90,7 +90,9 @@ def dark_ink_range(scale: ColourScale) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def png_uri(entries: npt.NDArray[np.uint8], palette: npt.NDArray[np.uint8], *, clear: int | None = None) -> str:
+def png_uri(
+    entries: npt.NDArray[np.uint8], palette: npt.NDArray[np.uint8], *, clear: int | None = None, runs: bool = False
+) -> str:
     """Return a ``data:`` URI of an indexed PNG.
 
     Parameters
@@ -101,6 +103,8 @@ def png_uri(entries: npt.NDArray[np.uint8], palette: npt.NDArray[np.uint8], *, c
         Colours, ``[entry, 3]``, 256 at most.
     clear
         The entry that is drawn fully transparent.
+    runs
+        Look for runs of equal pixels only. Of many small pictures that is as small, in a quarter of the time.
     """
     height, width = entries.shape
     raw = np.zeros((height, width + 1), dtype=np.uint8)  # each row starts with its filter byte: 0, as it stands
@@ -111,7 +115,8 @@ def png_uri(entries: npt.NDArray[np.uint8], palette: npt.NDArray[np.uint8], *, c
     ]
     if clear is not None:
         chunks.append(_chunk(b"tRNS", b"\xff" * clear + b"\x00"))
-    chunks += [_chunk(b"IDAT", zlib.compress(raw.tobytes(), 6)), _chunk(b"IEND", b"")]
+    packer = zlib.compressobj(6, zlib.DEFLATED, 15, 9 if runs else 8, zlib.Z_RLE if runs else zlib.Z_DEFAULT_STRATEGY)
+    chunks += [_chunk(b"IDAT", packer.compress(raw.tobytes()) + packer.flush()), _chunk(b"IEND", b"")]
     return "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n" + b"".join(chunks)).decode("ascii")
 
 

@@ -1,0 +1,429 @@
+"""Every head of every layer at once: a thumbnail each, all of them one image."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from headspec.arrays import ArrayLike
+from headspec.axes import Layer, attention_layers
+from headspec.charts import parts
+from headspec.charts.attention import _token_mask
+from headspec.charts.attention_heads_parts import Extras, heads_frame, labels_of, one_sequence, shape_of
+from headspec.charts.attention_parts import Labels, clipped, domain, param_name
+from headspec.charts.cells import CELLS, Grid, narrow, state_marks, unit
+from headspec.charts.describe import absent_count, heads_size, heads_text, sentence, states_text
+from headspec.errors import DataError
+from headspec.reduce import sprites
+from headspec.reduce.cells import LEVELS, Pool, palette_image
+from headspec.reduce.palette import ColourScale, ScaleType
+from headspec.tables.heads import Pairs, heads_table
+from headspec.text import clean, count, number
+
+WIDE, TALL = 800, 1_000
+"""Pixels that the grid takes, about, unless the caller asks for larger thumbnails."""
+PIXELS = 640_000
+LEAST, MOST = 8, 256
+"""Sides of a thumbnail that is not asked for."""
+WIDEST = 8_192
+
+
+def visualize_attention_heads(
+    attentions: ArrayLike,
+    *,
+    title: str | None = None,
+    tokens: Sequence[Any] | None = None,
+    query_tokens: Sequence[Any] | None = None,
+    key_tokens: Sequence[Any] | None = None,
+    batch_idx: int | None = None,
+    attention_mask: ArrayLike | None = None,
+    causal: bool | None = None,
+    measure: ArrayLike | None = None,
+    measure_name: str = "Measure",
+    pruned_heads: Pairs = None,
+    revived_heads: Pairs = None,
+    vulnerable_heads: Pairs = None,
+    events: Any = None,
+    scale: ScaleType = "linear",
+    max_value: float | Literal["shared", "head"] = "shared",
+    pool: Pool = "max",
+    thumb: int | None = None,
+    axes: str | None = None,
+    select: str | None = None,
+) -> alt.LayerChart:
+    """Show what all heads of a model look at: a thumbnail of every attention matrix, ordered by layer and head.
+
+    Parameters
+    ----------
+    attentions
+        What a model returns: a tuple of ``[batch, head, query, key]``, one layer each, or any other form of the axis rule.
+        Layers may differ in their heads and tokens. Read a part of a layer at a time: memory-mapped, Dask and Zarr arrays
+        need not fit in memory.
+    title
+        The chart's title.
+    tokens, query_tokens, key_tokens
+        The tokens of both axes, or of each, for the tooltips; all layers must have as many.
+    batch_idx
+        Which sequence of the batch; needed where there are several.
+    attention_mask
+        1 for real tokens, ``[key]`` or ``[batch, key]``; padded keys (and queries, where they are the same tokens) are drawn
+        as masked and are nobody's strongest pair.
+    causal
+        Leave the cells of later keys clear. None does so in layers where no query gives them any weight.
+    measure
+        A value per head, ``[layer, head]`` or any other form that `heads_table` reads, drawn as the colour of the
+        thumbnails' borders.
+    measure_name
+        What the measure is, with its unit, for its legend.
+    pruned_heads, revived_heads, vulnerable_heads
+        (layer, head) pairs to mark: pruned heads are crossed out.
+    events
+        Prune and revive events instead of lists (see `events_table`); the latest of each head counts.
+    scale
+        ``"linear"``, or ``"sqrt"`` and ``"log"``, which keep an attention sink from hiding the rest.
+    max_value
+        Whose maximum the colours reach to: ``"shared"``, the largest value drawn of all heads, so that they compare; a
+        number, so that charts compare; ``"head"``, each head's own, which shows the patterns of diffuse heads.
+    pool
+        How pixels pool weights where there are more tokens than pixels: ``"max"`` keeps every row's strongest key visible,
+        ``"mean"`` shows the average weight.
+    thumb
+        Pixels of a thumbnail in each direction, at most; None takes what the number of heads leaves room for.
+    axes
+        The names of the axes of one array where they are others.
+    select
+        The name of a selection of a head by click, to link charts.
+
+    Returns
+    -------
+    altair.LayerChart
+        One panel; its colour scales are its own beside any other chart.
+
+    Raises
+    ------
+    DataError, KindError
+        Empty or ambiguous arrays, a batch without `batch_idx`, pairs out of range, no finite weight, more heads than can be
+        drawn.
+
+    Notes
+    -----
+    Reading it: in each thumbnail a row is a query and a column a key, as in `visualize_attention_matrix`. A bright first
+    column is an attention sink, a bright diagonal looks at itself, one below it at the previous token; vertical stripes are
+    keys that everyone reads. Rows of thumbnails are layers, the first on top. The subtitle says how many weights a pixel
+    stands for, and whose maximum the colours reach to. The tooltip has each head's exact strongest pair.
+
+    Examples
+    --------
+    >>> import numpy as np, headspec
+    >>> previous = np.eye(4)[[0, 0, 1, 2]]
+    >>> uniform = np.tril(np.ones((4, 4))) / np.arange(1, 5)[:, None]
+    >>> layer = np.stack([previous, uniform])[None]
+    >>> chart = headspec.visualize_attention_heads((layer, layer[:, ::-1]), pruned_heads=[(1, 0)])
+    >>> headspec.to_table(chart)[["layer", "head", "weight", "query", "key", "state"]]
+       layer  head  weight  query  key   state
+    0      0     0     1.0      0    0  active
+    1      0     1     1.0      0    0  active
+    2      1     0     1.0      0    0  pruned
+    3      1     1     1.0      0    0  active
+    """
+    layers = one_sequence(attention_layers(attentions, axes=axes), batch_idx)
+    labels = labels_of(layers, tokens, query_tokens, key_tokens)
+    grid, side = _layout(layers, thumb, border=measure is not None)
+    masks = {layer.id: _token_mask(attention_mask, shape_of(layer), batch_idx) for layer in layers}
+    found = {
+        layer.id: sprites.pool_heads(layer.array, side, how=pool, mask=masks[layer.id], name=f"attentions[{layer.id}]")
+        for layer in layers
+    }
+    table = _table(found, pruned_heads, revived_heads, vulnerable_heads, events)
+    if not (table["kind"] == "value").any():
+        raise DataError(
+            f"attentions hold no finite weight in any of {count(len(table), 'head')}; there is nothing to draw"
+        )
+    blank = _blank_layers(found, causal)
+    colours, tops = _colours(found, scale, max_value)
+    sprite = _sprite(found, grid, side, blank, tops, masks)
+    plain = all(sprites.fit(blocks.shape[0], side).pixels == 1 for blocks in found.values())  # no rows that repeat
+    uri = palette_image(sprite.values, colours, blank=sprite.blank, masked=sprite.masked, runs=plain)
+    frame, extras = heads_frame(table, found, layers, masks, measure)
+    notes = _notes(found, table, grid, colours, max_value, bool(blank), pool, side, extras)
+    chart = _chart(frame, table, grid, side, uri, colours, max_value, labels, extras, clean(measure_name), select)
+    about = heads_text(extras.measure, clean(measure_name)) if extras.measure is not None else ""
+    return chart.properties(
+        width=alt.Step(grid.width),
+        height=alt.Step(grid.height),
+        title=parts.heading(
+            title if title is not None else "Attention of every head", notes, width=max(grid.pixels, 280)
+        ),
+        description=sentence(
+            _describe(table, found), about, states_text(table), "; ".join(note for note in notes if note)
+        ),
+    )
+
+
+# --- places ----------------------------------------------------------------------------------------------------------------
+
+
+def _layout(layers: Sequence[Layer], thumb: int | None, *, border: bool) -> tuple[Grid, int]:
+    """Return the grid, its step a thumbnail and the gap to the next, and the side of a thumbnail."""
+    if thumb is not None and not (isinstance(thumb, (int, np.integer)) and 1 <= thumb <= 2_048):
+        raise DataError(f"thumb={thumb!r} is no side of a thumbnail; expected 1 to 2,048 pixels")
+    ids = parts.id_range(layer.id for layer in layers)
+    heads = max(int(layer.array.shape[0]) for layer in layers)
+    if len(ids) * heads > CELLS:
+        raise DataError(
+            f"{len(ids)} layers × {heads} heads are {len(ids) * heads:,} thumbnails, more than the {CELLS:,} that are drawn; "
+            "draw a part of the layers: attentions={layer: array}"
+        )
+    longest = max(max(shape_of(layer)) for layer in layers)
+    if thumb is None:
+        room = min(WIDE / heads - 2, TALL / len(ids) - 2, math.sqrt(PIXELS / (len(ids) * heads)), MOST)
+        thumb = sprites.best_side(longest, max(room, LEAST))
+    side = max(sprites.fit(size, int(thumb)).side for layer in layers for size in shape_of(layer))
+    gap = 2 if side >= 16 else 1
+    if border:
+        gap = 2 * _border_width(side) + 2
+    step = side + gap
+    if max(len(ids), heads) * step > WIDEST:
+        raise DataError(
+            f"{len(ids)} layers × {heads} heads at {step} px each would be {max(len(ids), heads) * step:,} px, more than the "
+            f"{WIDEST:,} that a picture takes; draw a part of them ({{layer: array}}, fewer heads), or give a smaller thumb="
+        )
+    return Grid(ids, list(range(heads)), step, step), side
+
+
+def _border_width(side: int) -> int:
+    return 3 if side >= 40 else 2
+
+
+def _table(
+    found: Mapping[int, sprites.HeadBlocks], pruned: Pairs, revived: Pairs, vulnerable: Pairs, events: Any
+) -> pd.DataFrame:
+    """Return the heads table of the strongest weights, with the states of the heads."""
+    return heads_table(
+        {layer: blocks.best for layer, blocks in found.items()},
+        measure="largest_weight",
+        pruned_heads=pruned,
+        revived_heads=revived,
+        vulnerable_heads=vulnerable,
+        events=events,
+        name="attentions",
+    )
+
+
+# --- colours ---------------------------------------------------------------------------------------------------------------
+
+
+def _blank_layers(found: Mapping[int, sprites.HeadBlocks], causal: bool | None) -> set[int]:
+    """Return the layers whose later keys are left clear."""
+    later = [layer for layer, blocks in found.items() if not blocks.causal and blocks.shape[0] == blocks.shape[1] > 1]
+    if causal and later:
+        raise DataError(
+            f"causal=True, but in layer {later[0]} some query gives weight to a later key; leave causal out to see all cells"
+        )
+    return set() if causal is False else {layer for layer, blocks in found.items() if blocks.causal}
+
+
+def _colours(
+    found: Mapping[int, sprites.HeadBlocks], scale: ScaleType, max_value: float | str
+) -> tuple[ColourScale, dict[int, Any] | None]:
+    """Return the colour scale of the image, and what each head is divided by where it has a scale of its own."""
+    if isinstance(max_value, str) and max_value not in ("shared", "head"):
+        raise DataError(f'max_value={clean(repr(max_value))} is neither "shared", "head" nor a number')
+    if not isinstance(max_value, str) and not (math.isfinite(max_value) and max_value > 0):
+        raise DataError(f"max_value={max_value} must be positive and finite")
+    low, high = math.inf, -math.inf
+    tops: dict[int, Any] = {}
+    for layer, blocks in found.items():
+        finite = np.isfinite(blocks.values)
+        low = min(low, float(blocks.values.min(initial=math.inf, where=finite)))
+        top = np.abs(blocks.values).max(axis=(1, 2), initial=0.0, where=finite).astype(np.float64)
+        high = max(high, float(blocks.values.max(initial=-math.inf, where=finite)))
+        tops[layer] = np.where(top > 0, top, 1.0)
+    if max_value == "head":
+        return domain(scale, -1.0 if low < 0 else 0.0, 1.0, 1.0), tops
+    return domain(scale, low, high, None if max_value == "shared" else float(max_value)), None
+
+
+def _sprite(
+    found: Mapping[int, sprites.HeadBlocks],
+    grid: Grid,
+    side: int,
+    blank: set[int],
+    tops: Mapping[int, Any] | None,
+    masks: Mapping[int, sprites.Mask],
+) -> sprites.Sprite:
+    rows = {layer: place for place, layer in enumerate(grid.layers)}
+    tiles = []
+    for layer, blocks in found.items():
+        cells = (blocks.values.shape[1], blocks.values.shape[2])
+        clear = sprites.later_blocks(cells, blocks.size) if layer in blank else None
+        hidden = sprites.masked_blocks(blocks.shape, blocks.size, masks[layer])
+        values = blocks.values if tops is None else blocks.values / tops[layer][:, None, None]
+        tiles += [(rows[layer], head, tile, clear, hidden) for head, tile in enumerate(values)]
+    return sprites.assemble(tiles, (len(grid.layers), len(grid.heads)), side, grid.width)
+
+
+# --- words -----------------------------------------------------------------------------------------------------------------
+
+
+def _notes(
+    found: Mapping[int, sprites.HeadBlocks],
+    table: pd.DataFrame,
+    grid: Grid,
+    colours: ColourScale,
+    max_value: float | str,
+    blank: bool,
+    pool: Pool,
+    side: int,
+    extras: Extras,
+) -> list[str]:
+    counts = {kind: sum(blocks.counts[kind] for blocks in found.values()) for kind in ("nan", "inf", "-inf", "masked")}
+    absent = absent_count(table, grid.layers, grid.heads)
+    high = max(float(np.nanmax(blocks.values, initial=-math.inf)) for blocks in found.values())
+    whose = {
+        "shared": f"colours shared by all heads, up to the largest {'mean' if pool == 'mean' and _pooled(found) else 'weight'} "
+        f"{number(colours.high)}",
+        "head": "each head's colours reach to its own largest weight, so brightness does not compare between heads",
+    }
+    unbordered = 0 if extras.measure is None else int((extras.measure["kind"] != "value").sum())
+    bent = clipped(colours, 0.0, 1.0 if max_value == "head" else high)
+    return [
+        _pixels_note(found, side, pool),
+        whose.get(str(max_value), f"colours from {number(colours.low)} to {number(colours.high)} in all heads"),
+        f"{LEVELS} colour steps",
+        *bent,
+        "later keys get no weight and are left clear" if blank else "",
+        *(f"{found:,} {kind}, grey" for kind, found in counts.items() if found and kind != "masked"),
+        "padding grey" if counts["masked"] else "",
+        f"{count(absent, 'head')} absent" if absent else "",
+        f"{count(unbordered, 'head')} without a finite measure, no border" if unbordered else "",
+    ]
+
+
+def _pooled(found: Mapping[int, sprites.HeadBlocks]) -> bool:
+    return any(blocks.size != (1, 1) for blocks in found.values())
+
+
+def _pixels_note(found: Mapping[int, sprites.HeadBlocks], side: int, pool: Pool) -> str:
+    """Say how many pixels a thumbnail has and what one of them stands for."""
+    sizes = sorted({blocks.size for blocks in found.values()})
+    what = "maximum" if pool == "max" else "mean"
+    if sizes == [(1, 1)]:
+        longest = max(max(blocks.shape) for blocks in found.values())
+        factor = sprites.fit(longest, side).pixels
+        same = len({blocks.shape for blocks in found.values()}) == 1
+        each = "a pixel for each weight" if factor == 1 else f"{factor} × {factor} px for each weight"
+        return f"thumbnails of {side} × {side} px, {each if same else 'each weight drawn'}"
+    high, wide = sizes[-1]
+    if len(sizes) == 1:
+        return f"thumbnails of {side} × {side} px, each pixel the {what} of {high} × {wide} weights"
+    least = " × ".join(map(str, sizes[0]))
+    return f"thumbnails of {side} × {side} px, each pixel the {what} of {least} to {high} × {wide} weights, by layer"
+
+
+def _describe(table: pd.DataFrame, found: Mapping[int, sprites.HeadBlocks]) -> str:
+    shapes = {blocks.shape for blocks in found.values()}
+    if len(shapes) == 1:
+        queries, keys = shapes.pop()
+        size = f"{count(queries, 'query', 'queries')} × {count(keys, 'key')} each"
+    else:
+        sizes = sorted(shapes)
+        size = f"{sizes[0][0]} × {sizes[0][1]} to {sizes[-1][0]} × {sizes[-1][1]} queries × keys"
+    finite = table[table["kind"] == "value"]
+    first = np.concatenate([blocks.places[:, 1] == 0 for blocks in found.values()])[
+        (table["kind"] == "value").to_numpy()
+    ]
+    bare = table.assign(state="active", vulnerable=False)
+    return sentence(
+        f"Thumbnails of the attention of {heads_size(table)}, {size}",
+        heads_text(bare, "Largest weight"),
+        f"In {int(first.sum()):,} of {count(len(finite), 'head')} it lies on the first key",
+    )
+
+
+# --- drawing ---------------------------------------------------------------------------------------------------------------
+
+
+def _chart(
+    frame: pd.DataFrame,
+    table: pd.DataFrame,
+    grid: Grid,
+    side: int,
+    uri: str,
+    colours: ColourScale,
+    max_value: float | str,
+    labels: Labels,
+    extras: Extras,
+    measure_name: str,
+    select: str | None,
+) -> alt.LayerChart:
+    height = len(grid.layers) * grid.height
+    picture = alt.Chart(alt.InlineData(values=[{}])).mark_image(
+        align="left", baseline="top", aspect=False, smooth=False, width=grid.pixels, height=height, aria=False
+    )
+    place = alt.Chart().encode(
+        x=alt.X(
+            "head:O", title="Head", scale=alt.Scale(domain=grid.heads), axis=_axis(grid.heads, grid.width, room=24)
+        ),
+        y=alt.Y(
+            "layer:O", title="Layer", scale=alt.Scale(domain=grid.layers), axis=_axis(grid.layers, grid.height, room=14)
+        ),
+    )
+    title = "Weight ÷ head's largest" if max_value == "head" else "Weight"
+    rects = place.mark_rect(opacity=0, aria=len(table) <= 600).encode(
+        fill=alt.Fill(
+            "weight:Q", scale=parts.colour_scale(colours), legend=parts.gradient_legend(title, height, colours)
+        ),
+        tooltip=_tooltip(labels, table, extras, measure_name),
+    )
+    if select is not None:
+        rects = rects.add_params(parts.head_pick(select))
+    layers = [unit(picture.encode(x=alt.value(0), y=alt.value(0), url=alt.value(uri))), rects]
+    if extras.border is not None:
+        layers.append(_borders(place, side, extras.border, measure_name, height))
+    if select is not None:
+        ring = unit(place.transform_filter({"param": select, "empty": False}))
+        layers.append(unit(ring.mark_rect(filled=False, strokeWidth=2, stroke="#E5484D", aria=False)))
+    if (table["state"] != "active").any() or table["vulnerable"].any():
+        layers += state_marks(place, table, grid, corner=False)
+    chart: Any = alt.layer(*layers, data=frame, **({"transform": extras.transforms} if extras.transforms else {}))
+    lists = {param_name(names): names for names in labels if names is not None}
+    chart = chart.add_params(*(alt.param(name=name, value=names) for name, names in lists.items()))
+    return narrow(chart.resolve_scale(color="independent", fill="independent"))
+
+
+def _axis(ids: Sequence[int], pixels: int, *, room: int) -> alt.Axis:
+    values = parts.axis_values(ids, pixels, room=room)
+    shared: dict[str, Any] = {"labelAngle": 0, "grid": False, "domain": False, "labelOverlap": False, "ticks": False}
+    return alt.Axis(**shared) if values is None else alt.Axis(values=values, **shared)
+
+
+def _borders(place: alt.Chart, side: int, scale: ColourScale, name: str, height: int) -> alt.Chart:
+    """Return the borders: on whole pixels, one pixel clear of the neighbours'."""
+    wide = _border_width(side)
+    rows = unit(place.transform_filter("isValid(datum.measure)"))
+    marks = rows.mark_rect(filled=False, width=side + wide, height=side + wide, strokeWidth=wide, aria=False)
+    legend = parts.gradient_legend(f"Border: {name}", height / 2, scale)
+    return unit(marks.encode(color=alt.Color("measure:Q", scale=parts.colour_scale(scale), legend=legend)))
+
+
+def _tooltip(labels: Labels, table: pd.DataFrame, extras: Extras, measure_name: str) -> list[alt.Tooltip]:
+    tips = [
+        alt.Tooltip("layer:O"),
+        alt.Tooltip("head:O"),
+        alt.Tooltip("weight:Q", title="largest weight", format=".4f"),
+        alt.Tooltip("query:Q", title="from query", format=",d"),
+        alt.Tooltip("key:Q", title="to key", format=",d"),
+    ]
+    if extras.entropy:
+        tips.append(alt.Tooltip("entropy:Q", title="entropy (nats)", format=".3f"))
+    if extras.border is not None:
+        tips.append(alt.Tooltip("measure:Q", title=measure_name, format=".4g"))
+    if (table["state"] != "active").any():
+        tips.append(alt.Tooltip("state:N"))
+    return tips

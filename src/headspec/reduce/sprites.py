@@ -1,0 +1,342 @@
+"""Many attention heads at once: each pooled to the pixels that it is drawn on, all of them put together in one image.
+
+A layer is read in parts of bounded size, so that memory stays near that of the input whatever the library of its arrays.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from headspec.arrays import NumpyArray, to_numpy
+from headspec.errors import DataError
+from headspec.reduce.cells import Blocks, Pool, block_size, pool_matrix
+
+Floats = npt.NDArray[np.floating[Any]]
+Bools = npt.NDArray[np.bool_]
+Mask = tuple[Bools | None, Bools | None]
+
+READ = 2**23
+"""Weights that are read at once."""
+ENLARGED = 32
+"""Pixels of one weight, at most, where there are few of them."""
+
+
+class Fit(NamedTuple):
+    """How positions share the pixels of a side: `block` of them one cell, and `pixels` for each of the `cells`."""
+
+    block: int
+    cells: int
+    pixels: int
+
+    @property
+    def side(self) -> int:
+        """Pixels in all."""
+        return self.cells * self.pixels
+
+
+def fit(positions: int, side: int) -> Fit:
+    """Return how positions fit a side: whole blocks to a pixel where there are more of them, else whole pixels each."""
+    block = block_size(positions, side)
+    cells = -(-positions // block)
+    return Fit(block, cells, min(max(1, side // cells), ENLARGED))
+
+
+def best_side(positions: int, room: float) -> int:
+    """Return the side, near the room that there is, at which positions fill their pixels with least pooling wasted."""
+    sides = {fit(positions, side).side for side in range(1, max(int(room * 1.25), 1) + 1)}
+    return min(sides, key=lambda side: abs(math.log(side / max(room, 1.0))))
+
+
+class HeadBlocks(NamedTuple):
+    """The heads of one layer, pooled, with what is exact about each of them."""
+
+    values: Floats
+    """``[head, row, column]``; NaN where a block holds no number."""
+    size: tuple[int, int]
+    """Queries and keys of a block."""
+    shape: tuple[int, int]
+    """Queries and keys of a head."""
+    best: npt.NDArray[np.float64]
+    """``[head]``: the largest weight, NaN where there is none."""
+    places: npt.NDArray[np.int64]
+    """``[head, 2]``: its query and key, the first of equals."""
+    low: float
+    """The least finite weight of all heads; infinite where there is none."""
+    causal: bool
+    """No query of any head gives weight to a later key."""
+    counts: dict[str, int]
+    """How many weights are ``nan``, ``inf``, ``-inf``, ``masked``."""
+
+
+def pool_heads(
+    heads: Any, side: int, *, how: Pool = "max", mask: Mask = (None, None), name: str = "heads"
+) -> HeadBlocks:
+    """Pool every head of a layer to at most `side` cells in each direction.
+
+    Parameters
+    ----------
+    heads
+        ``[head, query, key]`` of any library, a memory map, a Dask or Zarr array.
+    side
+        Cells in each direction, at most.
+    how
+        ``"max"`` or ``"mean"`` of each block's finite weights.
+    mask
+        Which queries and which keys are real; None for all.
+    name
+        The argument's name, for error messages.
+    """
+    count, queries, keys = (int(size) for size in heads.shape)
+    if queries * keys > READ:
+        return _one_by_one(heads, side, how, mask, name)
+    size = (block_size(queries, side), block_size(keys, side))
+    cells = (-(-queries // size[0]), -(-keys // size[1]))
+    values = np.full((count, *cells), np.nan, dtype=np.float32)
+    best, places = np.full(count, np.nan), np.zeros((count, 2), dtype=np.int64)
+    low, causal = math.inf, queries == keys > 1
+    counts = {"nan": 0, "inf": 0, "-inf": 0, "masked": 0}
+    for start, end, data in _read(heads, mask, counts, name):
+        pooled, filled, least = _pool(data, size, how, counts)
+        clean = filled is data and least >= 0
+        if pooled.dtype != values.dtype:
+            values = values.astype(pooled.dtype)
+        values[start:end] = pooled
+        low = min(low, least)
+        top = pooled if how == "max" else blockwise(filled, size, np.maximum)
+        _strongest(filled, np.where(np.isnan(top), -np.inf, top), size, best[start:end], places[start:end])
+        causal = causal and _looks_back(data, top, size[0], clean)
+    return HeadBlocks(values, size, (queries, keys), best, places, low, causal, counts)
+
+
+def _one_by_one(heads: Any, side: int, how: Pool, mask: Mask, name: str) -> HeadBlocks:
+    """Pool heads that are too large to be read whole, each in slabs of its rows."""
+    found = [
+        pool_matrix(heads[head], side, how=how, mask=mask, name=f"{name}[{head}]") for head in range(heads.shape[0])
+    ]
+    best, places = np.full(len(found), np.nan), np.zeros((len(found), 2), dtype=np.int64)
+    for head, blocks in enumerate(found):
+        best[head], places[head] = _overall(blocks)
+    counts = {kind: sum(blocks.counts[kind] for blocks in found) for kind in found[0].counts}
+    first = found[0]
+    return HeadBlocks(
+        np.stack([blocks.values for blocks in found]),
+        first.size,
+        first.shape,
+        best,
+        places,
+        min(blocks.low for blocks in found),
+        all(blocks.causal for blocks in found),
+        counts,
+    )
+
+
+def _overall(blocks: Blocks) -> tuple[float, Any]:
+    if not np.isfinite(blocks.maxima).any():
+        return math.nan, 0
+    rect = int(np.nanargmax(np.where(np.isfinite(blocks.maxima), blocks.maxima, np.nan)))
+    return float(blocks.maxima.flat[rect]), blocks.places.reshape(-1, 2)[rect]
+
+
+def _read(heads: Any, mask: Mask, counts: dict[str, int], name: str) -> Iterator[tuple[int, int, NumpyArray]]:
+    """Yield heads in parts of bounded size, as floats with NaN where they are masked."""
+    count, queries, keys = (int(size) for size in heads.shape)
+    step = max(1, READ // (queries * keys))
+    for start in range(0, count, step):
+        end = min(start + step, count)
+        try:
+            part = to_numpy(heads[start:end], name=f"{name}[{start}:{end}]")
+        except DataError:
+            raise
+        except Exception as error:  # a chunk that cannot be read fails in its own library's way
+            raise DataError(f"{name}[{start}:{end}] could not be read: {type(error).__name__}: {error}") from error
+        hidden = np.ma.getmask(part)
+        data = np.ma.getdata(part)
+        if data.dtype.kind != "f" or data.dtype.itemsize == 2:
+            data = data.astype(np.float32)
+        if hidden is not np.ma.nomask or mask != (None, None):
+            gone = np.zeros(data.shape, dtype=bool) | hidden
+            if mask[0] is not None:
+                gone |= ~mask[0][:, None]
+            if mask[1] is not None:
+                gone |= ~mask[1]
+            counts["masked"] += int(gone.sum())
+            data = np.where(gone, np.asarray(np.nan, dtype=data.dtype), data)
+        yield start, end, data
+
+
+def _pool(
+    data: NumpyArray, size: tuple[int, int], how: Pool, counts: dict[str, int]
+) -> tuple[NumpyArray, NumpyArray, float]:
+    """Return the pooled heads, the data with nothing in the way of a maximum, and the least finite weight."""
+    top = blockwise(data, size, np.maximum)
+    least = float(data.min())
+    filled = data
+    if not (np.isfinite(top).all() and math.isfinite(least)):
+        nan = np.isnan(data)
+        for kind, found in (("nan", nan), ("inf", data == np.inf), ("-inf", data == -np.inf)):
+            counts[kind] += int(found.sum())
+        least = float(data.min(initial=np.inf, where=np.isfinite(data)))
+        filled = np.where(nan, np.asarray(-np.inf, dtype=data.dtype), data)
+        top = blockwise(filled, size, np.maximum)
+        top = np.where(top == -np.inf, np.asarray(np.nan, dtype=top.dtype), top)
+    if how == "max":
+        return top, filled, least
+    if filled is data:
+        heights, widths = (
+            np.minimum(block, full - np.arange(0, full, block))
+            for block, full in zip(size, data.shape[1:], strict=True)
+        )
+        mean = blockwise(data, size, np.add) / np.outer(heights, widths).astype(data.dtype)
+        return mean, filled, least
+    finite = np.isfinite(data)
+    total = blockwise(np.where(finite, data, np.asarray(0, dtype=data.dtype)), size, np.add)
+    number = blockwise(finite.astype(np.float32), size, np.add)
+    mean = np.divide(total, number, out=np.full(total.shape, np.nan, dtype=total.dtype), where=number > 0)
+    return mean, filled, least
+
+
+def blockwise(heads: NumpyArray, size: tuple[int, int], reduce: np.ufunc) -> NumpyArray:
+    """Reduce blocks of the last two axes; the last block of an axis may be smaller."""
+    count, queries, keys = heads.shape
+    if size[0] > 1:
+        whole = queries // size[0]
+        rows = np.empty((count, -(-queries // size[0]), keys), dtype=heads.dtype)
+        reduce.reduce(heads[:, : whole * size[0]].reshape(count, whole, size[0], keys), axis=2, out=rows[:, :whole])
+        if whole < rows.shape[1]:
+            reduce.reduce(heads[:, whole * size[0] :], axis=1, out=rows[:, whole])
+        heads = rows
+    if size[1] > 1:
+        # one strided pass per place in the block: quicker than many reductions over a few neighbours
+        out = heads[:, :, :: size[1]].copy()
+        for place in range(1, size[1]):
+            part = heads[:, :, place :: size[1]]
+            reduce(out[:, :, : part.shape[2]], part, out=out[:, :, : part.shape[2]])
+        heads = out
+    return heads
+
+
+def _strongest(
+    data: NumpyArray, top: NumpyArray, size: tuple[int, int], best: npt.NDArray[np.float64], places: Any
+) -> None:
+    """Write each head's largest weight and its place: the largest block first, then inside it."""
+    chosen = top.reshape(len(top), -1).argmax(axis=1)
+    for head, block in enumerate(chosen.tolist()):
+        row, column = divmod(block, top.shape[2])
+        if not math.isfinite(top[head, row, column]):
+            if np.isfinite(data[head]).any():  # an infinite weight hides the largest finite one
+                finite = np.where(np.isfinite(data[head]), data[head], -np.inf)
+                at = divmod(int(finite.argmax()), finite.shape[1])
+                best[head], places[head] = finite[at], at
+            continue
+        first, left = row * size[0], column * size[1]
+        inside = data[head, first : first + size[0], left : left + size[1]]
+        at = divmod(int(inside.argmax()), inside.shape[1])
+        best[head], places[head] = inside[at], (first + at[0], left + at[1])
+
+
+def _looks_back(data: NumpyArray, top: NumpyArray, block: int, clean: bool) -> bool:
+    """Tell whether no query gives weight to a later key; NaN is no weight.
+
+    Where the data is `clean` (finite and nowhere negative) the maxima of blocks, `top`, settle most of it.
+    """
+    if not clean or block == 1:
+        return not _later(data)
+    if _later(top):
+        return False
+    whole = data.shape[1] // block
+    down, across = data.strides[1:]
+    corners = np.lib.stride_tricks.as_strided(  # the blocks on the diagonal, as a view
+        data,
+        (len(data), whole, block, block),
+        (data.strides[0], block * (down + across), down, across),
+        writeable=False,
+    )
+    rest = data[:, whole * block :, whole * block :]
+    return not (bool(corners[:, :, *np.triu_indices(block, 1)].any()) or _later(rest))
+
+
+def _later(heads: NumpyArray) -> bool:
+    """Tell whether some row has weight to the right of the diagonal."""
+    if heads.shape[1] > 64:  # in bands, so that what is copied stays small, and the first weight ends it
+        half = heads.shape[1] // 2
+        corner = heads[:, :half, half:]
+        return _any(corner) or _later(heads[:, :half, :half]) or _later(heads[:, half:, half:])
+    return _any(heads[:, *np.triu_indices(heads.shape[1], 1)])
+
+
+def _any(values: NumpyArray) -> bool:
+    return bool(values.any()) and bool(np.any((values != 0) & ~np.isnan(values)))
+
+
+class Sprite(NamedTuple):
+    """All thumbnails on one canvas, as values: what `palette_image` makes an image of."""
+
+    values: npt.NDArray[np.float64]
+    blank: Bools
+    masked: Bools
+
+
+def assemble(
+    tiles: Sequence[tuple[int, int, npt.NDArray[Any], Bools | None, Bools | None]],
+    grid: tuple[int, int],
+    side: int,
+    step: int,
+) -> Sprite:
+    """Put thumbnails in their places.
+
+    Parameters
+    ----------
+    tiles
+        For each: its row and column in the grid, its pooled values, which of them are blank, which masked.
+    grid
+        Rows and columns of the grid.
+    side
+        Pixels of a thumbnail in each direction; one with fewer cells has them enlarged by whole factors, in the middle.
+    step
+        Pixels from one thumbnail to the next.
+    """
+    shape = (grid[0] * step, grid[1] * step)
+    values = np.full(shape, np.nan)
+    blank, masked = np.ones(shape, dtype=bool), np.zeros(shape, dtype=bool)
+    margin = (step - side) // 2
+    for row, column, tile, clear, hidden in tiles:
+        rows, columns = tile.shape
+        tall, wide = (min(max(1, side // size), ENLARGED) for size in (rows, columns))
+        top = row * step + margin + (side - rows * tall) // 2
+        left = column * step + margin + (side - columns * wide) // 2
+        place = (slice(top, top + rows * tall), slice(left, left + columns * wide))
+        values[place] = _enlarged(tile, tall, wide)
+        blank[place] = False if clear is None else _enlarged(clear, tall, wide)
+        if hidden is not None:
+            masked[place] = _enlarged(hidden, tall, wide)
+    return Sprite(values, blank, masked)
+
+
+def _enlarged(tile: npt.NDArray[Any], tall: int, wide: int) -> npt.NDArray[Any]:
+    if tall > 1:
+        tile = np.repeat(tile, tall, axis=0)
+    return np.repeat(tile, wide, axis=1) if wide > 1 else tile
+
+
+def later_blocks(cells: tuple[int, int], size: tuple[int, int]) -> Bools:
+    """Return which blocks of a causal head lie wholly above its diagonal, ``[row, column]``."""
+    first_key = np.arange(cells[1]) * size[1]
+    last_query = np.arange(cells[0]) * size[0] + size[0] - 1
+    return np.asarray(first_key[None, :] > last_query[:, None])
+
+
+def masked_blocks(shape: tuple[int, int], size: tuple[int, int], mask: Mask) -> Bools | None:
+    """Return which blocks hold nothing but masked weights, ``[row, column]``; None where nothing is masked."""
+    if mask == (None, None):
+        return None
+    out = np.zeros((-(-shape[0] // size[0]), -(-shape[1] // size[1])), dtype=bool)
+    for axis, real in enumerate(mask):
+        if real is not None:
+            gone = ~np.logical_or.reduceat(real, np.arange(out.shape[axis]) * size[axis])
+            out |= gone[:, None] if axis == 0 else gone[None, :]
+    return out

@@ -76,8 +76,8 @@ def _check_node(path: str, node: Mapping[str, Any], troubled: set[str]) -> None:
         )
     if "href" in node:
         raise DataError(f"{path}.href links to other places, which an image or offline page cannot: leave it out")
-    if isinstance(node.get("usermeta"), Mapping) and "embedOptions" in node["usermeta"]:
-        raise DataError(f"{path}.usermeta.embedOptions can make a page fetch and patch: leave it out, and use theme=")
+    if isinstance(node.get("usermeta"), Mapping):
+        _check_embed_options(f"{path}.usermeta.embedOptions", node["usermeta"].get("embedOptions"))
     url = node.get("url")
     if isinstance(url, str) and not _IMAGE.match(url):
         raise DataError(f"{path}.url is {clean(url)[:80]!r}: an image is drawn from a data: address (data:image/png;…)")
@@ -88,6 +88,14 @@ def _check_node(path: str, node: Mapping[str, Any], troubled: set[str]) -> None:
             raise DataError(
                 f"{path}.title holds a line end, which breaks Vega's tooltips: give the lines as a list, title=[…, …]"
             )
+
+
+def _check_embed_options(path: str, options: Any) -> None:
+    """Refuse what would make a page fetch, patch itself or evaluate text; Vega's own themes are asked for by name here."""
+    for key, value in (options or {}).items() if isinstance(options, Mapping) else [("", options)] if options else []:
+        named = key == "theme" and isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9]+", value)
+        if not (named or (key == "actions" and value is False) or (key == "renderer" and value in ("svg", "canvas"))):
+            raise DataError(f"{path} has {clean(key)!r}, which can make a page fetch or patch itself: leave it out")
 
 
 def _check_field(path: str, field: str, troubled: set[str]) -> None:

@@ -118,7 +118,7 @@ class Collector:
 
     def _take(self, data: Any) -> str:
         try:
-            values = alt.to_values(data)["values"]
+            values = alt.to_values(alt.limit_rows(data, max_rows=None))["values"]
         except (ValueError, TypeError, KeyError) as err:
             raise DataError(f"the chart's data cannot be written as JSON: {clean(err)}") from err
         return self.add(values, source=data)

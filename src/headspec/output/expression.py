@@ -163,7 +163,7 @@ def _constant(value: Any) -> Node:
 def _literal(token: str) -> str:
     body = token[1:-1]
     if token[0] == "'":
-        body = body.replace('"', '\\"').replace("\\'", "'")
+        body = re.sub(r"""\\.|\"""", lambda match: {"\\'": "'", '"': '\\"'}.get(match.group(), match.group()), body)
     try:
         return str(json.loads(f'"{body}"'))
     except ValueError as err:

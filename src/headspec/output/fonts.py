@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from html import escape
-from typing import Any
 
 from headspec.errors import HeadspecError
 from headspec.output.png import pixels
@@ -41,7 +40,17 @@ def missing_characters(characters: Iterable[str], to_png: Callable[[str], bytes]
 
 
 def _has_shape(char: str) -> bool:
-    return not char.isascii() and unicodedata.category(char)[0] not in "MZC"
+    return not char.isascii() and unicodedata.category(char) not in (
+        "Mn",
+        "Mc",
+        "Me",
+        "Zs",
+        "Zl",
+        "Zp",
+        "Cc",
+        "Cf",
+        "Cs",
+    )
 
 
 def _pictures(characters: list[str], to_png: Callable[[str], bytes]) -> list[bytes]:
@@ -73,39 +82,31 @@ def _font_for(char: str) -> str:
     return _FONTS.get(script, f"Noto Sans {script.title()}" if unicodedata.category(char) == "Lo" else "Noto Sans")
 
 
-def families(node: Any) -> set[str]:
-    """Return every font setting of a spec."""
-    found: set[str] = set()
-    if isinstance(node, Mapping):
-        for key, item in node.items():
-            if isinstance(item, str) and key.lower().endswith("font"):
-                found.add(item)
-            elif isinstance(item, (Mapping, list)):
-                found |= families(item)
-    elif isinstance(node, list):
-        for item in node:
-            found |= families(item) if isinstance(item, (Mapping, list)) else set()
-    return found
+def with_fallback(spec: str) -> tuple[str, list[str]]:
+    """Return a spec's JSON with a generic family behind every font, and the fonts that stood alone.
 
-
-def with_fallback(svg: str) -> str:
-    """Return the SVG with a generic family behind every font: a family that is not installed would draw no text at all."""
+    A family alone that is not installed would draw no text at all, and without a word.
+    """
+    alone: dict[str, None] = {}
 
     def complete(match: re.Match[str]) -> str:
-        names = [name.strip(" '\"") for name in match.group(1).replace("&quot;", "").split(",")]
-        return match.group() if GENERIC.intersection(names) else f'font-family="{match.group(1)}, sans-serif"'
+        names = [name.strip(" '\"") for name in match.group(2).replace('\\"', "").split(",")]
+        if GENERIC.intersection(names):
+            return match.group()
+        if len(names) == 1 and names[0]:
+            alone[names[0]] = None
+        return f'"{match.group(1)}":"{match.group(2)}, sans-serif"'
 
-    return re.sub(r'font-family="([^"]+)"', complete, svg)
+    return re.sub(r'"(\w*[fF]ont)":"((?:[^"\\]|\\.)*)"', complete, spec), list(alone)
 
 
-def missing_families(svg: str, to_png: Callable[[str], bytes]) -> list[str]:
-    """Return the families, named alone in an SVG, that the renderer does not have."""
-    names = sorted(set(re.findall(r'font-family="([^",]+)"', svg)) - GENERIC)
+def missing_families(names: Iterable[str], to_png: Callable[[str], bytes]) -> list[str]:
+    """Return the families that the renderer does not have."""
     return [name for name in names if not _draws(name, to_png)]
 
 
 def _draws(family: str, to_png: Callable[[str], bytes]) -> bool:
-    text = f'<text x="4" y="28" font-size="24" font-family="{family}">M</text>'
+    text = f'<text x="4" y="28" font-size="24" font-family="{escape(family)}">M</text>'
     try:
         _, _, data = pixels(to_png(f'<svg xmlns="http://www.w3.org/2000/svg" width="40" height="40">{text}</svg>'))
     except (ValueError, HeadspecError):

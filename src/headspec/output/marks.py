@@ -246,7 +246,9 @@ def _inherit(parent: Mapping[str, Any], child: Mapping[str, Any]) -> Mapping[str
 def _unit(mark: Any, encoding: Mapping[str, Any], flow: _Flow, *, exact: bool) -> Count:
     about: Mapping[str, Any] = mark if isinstance(mark, Mapping) else {"type": mark}
     count = flow.count
-    if exact and any(isinstance(channel, Mapping) and "aggregate" in channel for channel in encoding.values()):
+    channels = [channel for channel in encoding.values() if isinstance(channel, Mapping)]
+    repeated = any(isinstance(channel.get("field"), Mapping) for channel in channels)
+    if exact and not repeated and any("aggregate" in channel for channel in channels):
         count = min(count, _groups(flow, _fields(encoding)))
     views = sum(_groups(flow, _fields({key: encoding[key]})) for key in ("row", "column", "facet") if key in encoding)
     if about.get("type") == "text":

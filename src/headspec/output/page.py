@@ -16,7 +16,7 @@ from headspec.output import check
 from headspec.output.bundle import NOTICE, javascript_bundle
 from headspec.output.jsontext import compact, safe
 from headspec.output.spec import Export, export
-from headspec.output.summary import title_of
+from headspec.output.summary import plain_line, title_of
 from headspec.output.themes import Theme, chosen, theme_dict
 from headspec.text import clean
 
@@ -103,7 +103,7 @@ def _themed(chart: ChartType, theme: Theme) -> tuple[Export, dict[str, Any] | No
 def page(taken: Export, *, dark: Mapping[str, Any] | None, title: str, lang: str, renderer: str, fallback: str) -> str:
     """Return the page of a chart that has been checked."""
     bundle, boot = javascript_bundle(), template("boot.js")
-    description = escape(clean(taken.spec["description"]))
+    description = escape(plain_line(taken.spec["description"]))
     colours = _colours(taken.spec)
     parts = {
         "lang": lang,
@@ -166,9 +166,9 @@ def _title(given: str | None, spec: Mapping[str, Any]) -> str:
     if given is not None:
         if not isinstance(given, str):
             raise KindError(f"title is a str, not {type(given).__name__}")
-        return clean(given)
+        return plain_line(given)
     found = title_of(spec)
-    return found or re.split(r"(?<=[.!?])\s", clean(spec["description"]), maxsplit=1)[0][:120]
+    return found or re.split(r"(?<=[.!?])\s", plain_line(spec["description"]), maxsplit=1)[0][:120]
 
 
 def _lang(lang: object) -> str:

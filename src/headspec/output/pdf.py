@@ -1,6 +1,6 @@
 """PDF as bytes: one order of its objects, and words that go with the document.
 
-The renderer lists fonts and their objects in the order of a hash map, which differs from call to call. The objects are put
+The renderer lists fonts, patterns and their objects in the order of hash maps, which differs from call to call. The objects are put
 into the order in which the document refers to them, and numbered anew.
 """
 
@@ -10,7 +10,7 @@ import re
 
 _OBJECT = re.compile(rb"(\d+) 0 obj\s")
 _REFERENCE = re.compile(rb"\b(\d+) 0 R\b")
-_FONTS = re.compile(rb"(/Font <<\s*)((?:/\w+ \d+ 0 R\s*)+)(>>)")
+_RESOURCES = re.compile(rb"<<\s*((?:/\w+ \d+ 0 R\s*){2,})>>")
 _LENGTH = re.compile(rb"/Length (\d+)\b")
 
 
@@ -41,15 +41,15 @@ def _objects(pdf: bytes) -> tuple[dict[int, tuple[bytes, bytes]], int]:
             end = pdf.index(b"endobj", start + size)
         else:
             head, body = pdf[found.end() : end], b""
-        objects[int(found.group(1))] = (_FONTS.sub(_sorted_fonts, head.strip()), body)
+        objects[int(found.group(1))] = (_RESOURCES.sub(_sorted, head.strip()), body)
         place = end + len(b"endobj")
     root = int(re.search(rb"/Root (\d+) 0 R", pdf[place:]).group(1))  # type: ignore[union-attr]
     return objects, root
 
 
-def _sorted_fonts(match: re.Match[bytes]) -> bytes:
-    entries = re.findall(rb"/\w+ \d+ 0 R", match.group(2))
-    return match.group(1) + b" ".join(sorted(entries)) + b" " + match.group(3)
+def _sorted(match: re.Match[bytes]) -> bytes:
+    """Return a dictionary of resources (fonts, patterns, images) with its names in order."""
+    return b"<< " + b" ".join(sorted(re.findall(rb"/\w+ \d+ 0 R", match.group(1)))) + b" >>"
 
 
 def _written(objects: dict[int, tuple[bytes, bytes]], root: int, title: str, description: str) -> bytes:

@@ -9,16 +9,17 @@ from __future__ import annotations
 import json
 import math
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import altair as alt
 
 from headspec.errors import DataError, HeadspecWarning, KindError, RenderError
 from headspec.output import check, fonts, pdf, png, svg
+from headspec.output.jsontext import compact, layout
 from headspec.output.spec import Export, export
-from headspec.output.summary import title_of
+from headspec.output.summary import plain_line, title_of
 from headspec.output.themes import Theme
 from headspec.text import clean, number
 
@@ -43,6 +44,8 @@ class Drawing:
     size: svg.Size
     title: str
     description: str
+    families: tuple[str, ...] = ()
+    """Fonts that it names without an alternative."""
 
     def to_svg(self, *, column: Column | None = None) -> str:
         """Return the SVG text."""
@@ -57,7 +60,7 @@ class Drawing:
         factor, ppi = self._resolution(scale, dpi, column)
         check.check_pixels(self.size.width, self.size.height, factor)
         image = self._converted("svg_to_png", scale=factor)
-        texts = {"Title": self.title, "Description": clean(self.description)}
+        texts = {"Title": self.title, "Description": self.description}
         return png.with_metadata(image, ppi=ppi, texts=texts)
 
     def to_pdf(self, *, column: Column | None = None) -> bytes:
@@ -66,8 +69,8 @@ class Drawing:
         if column is not None:
             width = self.column_width(column) * 72
             height = width * self.size.height / self.size.width
-            drawn = Drawing(svg.resized(self.text, f"{width:.4f}", f"{height:.4f}"), self.size, self.title, "")
-        return pdf.stable(drawn._converted("svg_to_pdf"), title=self.title, description=clean(self.description))
+            drawn = replace(self, text=svg.resized(self.text, f"{width:.4f}", f"{height:.4f}"))
+        return pdf.stable(drawn._converted("svg_to_pdf"), title=self.title, description=self.description)
 
     def column_width(self, column: Column) -> float:
         """Return the width of a column in inches; warn where the chart's text becomes too small to read there."""
@@ -99,9 +102,8 @@ class Drawing:
         return factor, factor * self.size.width / width
 
     def _converted(self, function: str, **options: Any) -> bytes:
-        text = fonts.with_fallback(self.text)
-        _warn_of_fonts(self.text)
-        return bytes(_call(function, text, **options))
+        warn_of_fonts(self.text, self.families)
+        return bytes(_call(function, self.text, **options))
 
 
 def _whole_scale(scale: object) -> int:
@@ -144,7 +146,8 @@ def draw_export(taken: Export, *, background: str | None = None, max_marks: int 
     check.check_marks(taken, max_marks=max_marks)
     if background is not None:
         taken = Export({**taken.spec, "background": background}, taken.datasets)
-    drawn = str(_call("vegalite_to_svg", taken.text(), vl_version=_version(), allowed_base_urls=[]))
+    body, families = fonts.with_fallback(compact(taken.spec))
+    drawn = str(_call("vegalite_to_svg", taken.text(body), vl_version=_version(), allowed_base_urls=[]))
     address = check.foreign_address(drawn)
     if address is not None:
         raise DataError(
@@ -155,7 +158,9 @@ def draw_export(taken: Export, *, background: str | None = None, max_marks: int 
         warnings.warn(
             f"the chart has rows and draws no mark{': ' + absent if absent else ''}", HeadspecWarning, stacklevel=4
         )
-    return Drawing(drawn, svg.size_of(drawn), title_of(taken.spec), str(taken.spec["description"]))
+    return Drawing(
+        drawn, svg.size_of(drawn), title_of(taken.spec), plain_line(taken.spec["description"]), tuple(families)
+    )
 
 
 def to_png(
@@ -269,14 +274,16 @@ def _call(function: str, *inputs: Any, **options: Any) -> Any:
         raise RenderError(f"the renderer could not draw the chart: {told}") from err
 
 
-def _warn_of_fonts(text: str) -> None:
+def warn_of_fonts(text: str, families: Iterable[str] = ()) -> None:
+    """Warn of characters of an SVG, and of families, that the renderer has no font for."""
+
     def small(picture: str) -> bytes:
         return bytes(_call("svg_to_png", picture, scale=1))
 
     missing = fonts.missing_characters(svg.drawn_text(text), small)
     if missing:
         warnings.warn(fonts.characters_warning(missing), HeadspecWarning, stacklevel=5)
-    for family in fonts.missing_families(text, small):
+    for family in fonts.missing_families(families, small):
         warnings.warn(
             f"the font {clean(family)!r} is not installed: the text is drawn in sans-serif",
             HeadspecWarning,
@@ -286,6 +293,4 @@ def _warn_of_fonts(text: str) -> None:
 
 def json_of(spec: dict[str, Any]) -> str:
     """Return a compiled spec as JSON for a file."""
-    from headspec.output.jsontext import layout
-
     return layout(json.loads(json.dumps(spec, allow_nan=False)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from headspec.errors import DataError
 from headspec.output import files
+from headspec.output.datasets import Dataset
 from headspec.output.spec import DataForm, check_chart, export, to_json
 from headspec.output.themes import Theme
 from headspec.text import clean, listing
@@ -122,9 +124,15 @@ def _save_parts(chart: ChartType, place: Path, suffix: str, theme: Theme, data: 
     datasets = export(chart, theme={}).datasets
     text = to_json(chart, data=data, theme=theme, url=f"{stem}.{{name}}.json")
     for name, item in datasets.items():
-        rows = "[\n" + ",\n".join(item.lines) + "\n]\n" if item.lines else item.text + "\n"
-        files.write_atomic(place.with_name(f"{stem}.{name}.json"), rows)
+        files.write_atomic(place.with_name(f"{stem}.{name}.json"), _rows(item))
     return files.write_atomic(place, text)
+
+
+def _rows(item: Dataset) -> str:
+    if item.lines:
+        return "[\n" + ",\n".join(item.lines) + "\n]\n"
+    value = json.loads(item.text)
+    return value if isinstance(value, str) else item.text + "\n"  # CSV text is its own file
 
 
 def _json(chart: ChartType, **options: Any) -> str:

@@ -34,9 +34,9 @@ class Export:
     spec: dict[str, Any]
     datasets: dict[str, Dataset]
 
-    def text(self) -> str:
-        """Return the whole spec, rows included, as compact JSON."""
-        body = compact(self.spec)
+    def text(self, body: str | None = None) -> str:
+        """Return the whole spec, rows included, as compact JSON; `body` is the JSON of the spec, if it is at hand."""
+        body = compact(self.spec) if body is None else body
         if not self.datasets:
             return body
         sets = ",".join(f"{compact(name)}:{item.text}" for name, item in self.datasets.items())
@@ -197,7 +197,7 @@ def _references(spec: dict[str, Any], collector: Collector) -> list[str]:
     order: dict[str, None] = {}
     for node in _data_nodes(spec):
         name = node.get("name")
-        if isinstance(node.get("values"), list):
+        if isinstance(node.get("values"), (list, dict, str)):
             node["name"] = collector.add(node.pop("values"), own=name or "")
         elif name in given:
             if name not in taken:  # Altair names what it takes out of a chart by a hash; all else is the author's name

@@ -63,6 +63,11 @@ def _parts(spec: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         yield spec["spec"]
 
 
+def plain_line(text: object) -> str:
+    """Return text as one line that is safe in every output."""
+    return clean(" ".join(str(text).split()))
+
+
 def title_of(spec: Mapping[str, Any]) -> str:
     """Return the text of a spec's title, or of the first of its parts that has one; empty if there is none."""
     title = spec.get("title")
@@ -70,7 +75,7 @@ def title_of(spec: Mapping[str, Any]) -> str:
     if isinstance(text, list):
         text = " ".join(str(line) for line in text)
     if isinstance(text, str) and text.strip():
-        return clean(text)
+        return plain_line(text)
     return next((found for part in _parts(spec) if (found := title_of(part))), "")
 
 

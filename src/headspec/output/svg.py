@@ -8,7 +8,6 @@ from html import escape
 from typing import NamedTuple
 
 from headspec.errors import RenderError
-from headspec.text import clean
 
 _OPEN = re.compile(r"<svg\b[^>]*>")
 _SIZE = re.compile(r'\bwidth="([\d.]+)" height="([\d.]+)"')
@@ -35,7 +34,7 @@ def size_of(svg: str) -> Size:
 def stable(svg: str, *, title: str = "", description: str = "") -> str:
     """Return the SVG with ids of its own and with its title and description.
 
-    The ids that Vega numbers through the process (gradients, clips) are numbered within the drawing and begin with a hash
+    Both are plain text without control characters. The ids that Vega numbers through the process (gradients, clips) are numbered within the drawing and begin with a hash
     of it: two calls give the same text, and two drawings on one page do not refer to each other's parts.
     """
     order: dict[str, int] = {}
@@ -47,7 +46,7 @@ def stable(svg: str, *, title: str = "", description: str = "") -> str:
     digest.update(f"\0{title}\0{description}".encode())
     prefix = f"hs{digest.hexdigest()}"
     svg = _ID.sub(lambda match: f"{match.group(1)}{prefix}-{order[match.group(2)]}", svg)
-    parts = [(name, clean(text)) for name, text in (("title", title), ("desc", description)) if text]
+    parts = [(name, text) for name, text in (("title", title), ("desc", description)) if text]
     if not parts:
         return svg
     labels = f' role="img" aria-labelledby="{" ".join(f"{prefix}-{name}" for name, _ in parts)}"'
@@ -64,7 +63,7 @@ def drawn_text(svg: str) -> set[str]:
     """Return the characters of all text that an SVG draws, other than ASCII."""
     if svg.isascii() and "&#" not in svg:
         return set()
-    return {char for text in re.findall(r">([^<]+)</(?:text|tspan)>", svg) for char in text if not char.isascii()}
+    return {char for text in re.findall(r"<(?:text|tspan)\b[^>]*>([^<]+)", svg) for char in text if not char.isascii()}
 
 
 def smallest_text(svg: str) -> float | None:
@@ -75,4 +74,4 @@ def smallest_text(svg: str) -> float | None:
 
 def is_blank(svg: str) -> bool:
     """Tell whether no mark was drawn: axes and legends alone are no picture."""
-    return re.search(r'<g class="mark-[a-z]+ role-mark[^>]*>(?!</g>)', svg) is None
+    return re.search(r'<g class="mark-[a-z]+ role-mark[^>]*(?<!/)>(?!</g>)', svg) is None

@@ -57,7 +57,7 @@ def to_table(chart: ChartType) -> pd.DataFrame:
     2      1     0   1.00
     """
     datasets = export(chart, theme={}).datasets
-    tables = {name: _table(item) for name, item in datasets.items() if item.lines is not None}
+    tables = {name: _table(item) for name, item in datasets.items() if item.lines not in (None, ["{}"])}
     if not tables:
         raise DataError("the chart holds no rows: it was made without data, or with the address of data")
     if len(tables) == 1:

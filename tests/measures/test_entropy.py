@@ -265,7 +265,7 @@ def test_padded_rows_of_a_decoder_are_left_out_and_never_hide_the_causal_mask() 
     assert is_causal([weights], attention_mask=mask)
     for calculate in (calculate_normalized_entropy, is_causal, describe_maximum, calculate_max_entropy):
         with pytest.raises(
-            DataError, match=r"15 rows \(L0 H0, query 0 of sequence 1\) are uniform over all keys.*attention_mask"
+            DataError, match=r"15 rows \(L0 H0, query 0 of sequence 1\) that are uniform over all keys.*attention_mask"
         ):
             calculate([weights])
     assert calculate_normalized_entropy([weights], causal=False).shape == (1, 3)

@@ -45,9 +45,9 @@ def attends_back(layers: Sequence[Layer], masks: Masks, name: str = "attentions"
                 uniform += len(rows)
     if uniform and back:
         raise DataError(
-            f"{name} only looks back, but {count(uniform, 'row')} ({where}) are uniform over all keys, future ones too: a decoder "
-            "leaves such rows where it was padded. Give attention_mask= as the tokenizer returned it, or causal=False if no "
-            "token is padding"
+            f"{name} has {count(uniform, 'row')} ({where}) that are uniform over all keys, future ones too, while the others only look "
+            "back: a decoder leaves such rows where it was padded. Give attention_mask= as the tokenizer returned it, or causal=False "
+            "if no token is padding"
         )
     return back and not uniform
 

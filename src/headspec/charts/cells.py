@@ -123,7 +123,14 @@ def head_map(
     layers = _layers(frame, table, grid, scale, legend, value_format, font, select)
     chart = alt.layer(*layers, data=frame, **transforms)
     chart = chart.properties(width=alt.Step(grid.width), height=alt.Step(grid.height))
-    return narrow(chart.resolve_scale(color="independent")), notes
+    return own_scales(chart), notes
+
+
+def own_scales(chart: Any) -> alt.LayerChart:
+    """Return a map that shares no scale with a chart beside it: a state there would take another one's look here."""
+    return narrow(
+        chart.resolve_scale(color="independent", fill="independent", stroke="independent", shape="independent")
+    )
 
 
 def narrow(chart: Any) -> alt.LayerChart:
@@ -285,7 +292,7 @@ def state_marks(place: alt.Chart, table: pd.DataFrame, grid: Grid, *, corner: bo
     found = [name for name in ("pruned", "revived") if (table["state"] == name).any()]
     flagged = bool(table["vulnerable"].any())
     colours, shapes = parts.state_scales([*found, *(["vulnerable"] if flagged else [])])
-    legend = alt.Legend(title="State", symbolFillColor="transparent")
+    legend: alt.Legend | None = alt.Legend(title="State", symbolFillColor="transparent")
     layers: list[alt.Chart] = []
     for name, where, across in (
         ("state", "datum.state !== 'active'", 0.8 if corner else 0.5),
@@ -299,11 +306,16 @@ def state_marks(place: alt.Chart, table: pd.DataFrame, grid: Grid, *, corner: bo
         )
         if name == "vulnerable":
             spot = unit(spot.transform_calculate(state="'vulnerable'"))
+        line: dict[str, Any] = {"filled": False, "size": side * side, "opacity": 1}
+        for state in found if name == "state" else ["vulnerable"]:  # a constant shape: on a scale it would own a legend
+            halo = unit(spot.transform_filter(f"datum.state === '{state}'"))
+            layers.append(
+                halo.mark_point(
+                    shape=parts.STATE_SHAPES[state], stroke="white", strokeWidth=thick + 2, aria=False, **line
+                )
+            )
+        marks = spot.mark_point(strokeWidth=thick, fill="transparent", **line)
         shape = alt.Shape("state:N", scale=shapes, legend=legend)
-        stroke = alt.Stroke("state:N", scale=colours, legend=legend)
-        halo = spot.mark_point(
-            filled=False, size=side * side, stroke="white", strokeWidth=thick + 2, opacity=1, aria=False
-        )
-        marks = spot.mark_point(filled=False, size=side * side, strokeWidth=thick, opacity=1, fill="transparent")
-        layers += [halo.encode(shape=shape), marks.encode(shape=shape, stroke=stroke)]
+        layers.append(unit(marks.encode(shape=shape, stroke=alt.Stroke("state:N", scale=colours, legend=legend))))
+        legend = None  # the first layer's names all states
     return layers

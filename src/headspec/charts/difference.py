@@ -23,7 +23,7 @@ from headspec.charts.cells import (
     grey_first,
     grid_of,
     labels_fit,
-    narrow,
+    own_scales,
     places,
     ring,
     signs,
@@ -198,7 +198,7 @@ def _draw(
         sides = [f"only in {label}" for label in words.labels]
         chart = chart.add_params(alt.param(name=_sides_name(sides), value=sides))
     chart = chart.properties(width=alt.Step(grid.width), height=alt.Step(grid.height))
-    return narrow(chart.resolve_scale(color="independent", fill="independent")), notes
+    return own_scales(chart), notes
 
 
 def _font(table: pd.DataFrame, grid: Grid, end: float, form: str, annotate: Annotate) -> tuple[int | None, bool]:

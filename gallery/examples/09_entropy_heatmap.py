@@ -2,8 +2,8 @@
 
 Which heads attend sharply, and which spread their attention?
 
-Mean attention entropy of every head of the trained model, on a scale from 0 to the entropy of uniform attention
-over the whole context.
+Mean attention entropy of every head of the trained model. Pruned heads keep their entropy: their mark comes from the
+events, never from a value.
 
 category: Heads
 tags: entropy, heat map

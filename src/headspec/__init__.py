@@ -47,6 +47,8 @@ if TYPE_CHECKING:  # the same names once more, for type checkers and editors; a 
     from headspec.output.spec import to_spec as to_spec
     from headspec.output.summary import summary as summary
     from headspec.output.table import to_table as to_table
+    from headspec.site.build import build_gallery as build_gallery
+    from headspec.site.cards import Card as Card
     from headspec.sources.files import load_results_from_file as load_results_from_file
     from headspec.sources.recording import load_recorded_run as load_recorded_run
     from headspec.tables.attention import attention_table as attention_table

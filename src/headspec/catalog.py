@@ -84,6 +84,8 @@ CATALOG: tuple[Entry, ...] = (
         "visualize_training_progress", "headspec.charts.training", "chart", "training-progress", "history", "Training"
     ),
     # outputs
+    Entry("build_gallery", "headspec.site.build", "output"),
+    Entry("Card", "headspec.site.cards", "output"),
     Entry("save", "headspec.output.save", "output"),
     Entry("summary", "headspec.output.summary", "output"),
     Entry("to_table", "headspec.output.table", "output"),

@@ -1,0 +1,128 @@
+"""Cards: what a gallery is made of, and how one is read from an example script."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headspec.errors import DataError, HeadspecError
+from headspec.text import clean, listing
+
+if TYPE_CHECKING:
+    from altair.typing import ChartType
+
+
+@dataclass(frozen=True)
+class Card:
+    """One chart of a gallery with the words around it.
+
+    Attributes
+    ----------
+    chart
+        Any Altair chart.
+    title, question, text
+        Its heading, the question that it answers, and what else a reader should know.
+    category
+        The filter that it falls under.
+    tags
+        What the search finds it by, besides its title.
+    code
+        The Python that draws it.
+    reading
+        How to read it, one paragraph each.
+    name
+        The name of its page; made of the title if empty.
+    """
+
+    chart: ChartType
+    title: str
+    question: str = ""
+    text: str = ""
+    category: str = "Charts"
+    tags: Sequence[str] = ()
+    code: str = ""
+    reading: Sequence[str] = ()
+    name: str = ""
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+def slug(text: str) -> str:
+    """Return text as the name of a file and part of an address: lower-case words, hyphens, nothing else."""
+    words = re.findall(r"[a-z0-9]+", clean(text).lower())
+    return "-".join(words)[:80].rstrip("-") or "chart"
+
+
+def read_example(path: Path) -> Card:
+    """Run an example script and return its card.
+
+    The script's docstring holds the title, the question and the text as paragraphs, then ``category:`` and ``tags:``;
+    its last assignment is ``chart``.
+    """
+    source = path.read_text(encoding="utf-8")
+    found = re.match(r'"""(.*?)"""\s*', source, re.S)
+    if found is None:
+        raise DataError(f"{path.name} does not start with a docstring: title, question, text, category, tags")
+    paragraphs = [part.strip() for part in found.group(1).split("\n\n")]
+    about = dict(re.findall(r"^(\w+): *(.+)$", paragraphs[-1], re.M))
+    if len(paragraphs) < 4 or not {"category", "tags"} <= set(about):
+        raise DataError(f"{path.name}: its docstring has a title, a question, a text, then category: and tags:")
+    code = source[found.end() :].strip() + "\n"
+    try:
+        chart = runpy.run_path(str(path))["chart"]
+    except KeyError:
+        raise DataError(f"{path.name} does not assign a chart to the name 'chart'") from None
+    title, question, *rest = paragraphs[:-1]
+    return Card(
+        chart=chart,
+        title=title,
+        question=question,
+        text=" ".join(" ".join(rest).split()),
+        category=about["category"],
+        tags=tuple(tag.strip() for tag in about["tags"].split(",")),
+        code=code,
+        reading=_reading(code),
+        name=slug(re.sub(r"^\d+_", "", path.stem)),
+    )
+
+
+def _reading(code: str) -> list[str]:
+    """Return how to read the chart, as the docstring of the function that draws it says."""
+    import headspec
+    from headspec.catalog import CHARTS
+
+    used = [entry.name for entry in CHARTS if f"headspec.{entry.name}(" in code]
+    if not used:
+        return []
+    text = getattr(headspec, used[-1]).__doc__ or ""
+    found = re.search(r"Reading it: (.*?)(?=\n\s*(?:Examples|References)\n\s*-+|\Z)", text, re.S)
+    if found is None:
+        return []
+    blocks = [" ".join(block.split()) for block in re.split(r"\n\s*\n", found.group(1))]
+    plain = [re.sub(r"``?([^`]+)``?", r"\1", block) for block in blocks if block]
+    return [block[0].upper() + block[1:] for block in plain]
+
+
+def examples(folder: Path) -> list[Path]:
+    """Return the example scripts of a gallery folder, in the order of their names."""
+    found = sorted(folder.glob("*.py"))
+    if not found:
+        raise DataError(f"{folder} holds no example scripts")
+    return found
+
+
+def named(cards: Sequence[Card]) -> list[tuple[str, Card]]:
+    """Return the cards with the names of their pages, each name once."""
+    taken: dict[str, int] = {}
+    out = []
+    for card in cards:
+        base = slug(card.name or card.title)
+        taken[base] = taken.get(base, 0) + 1
+        out.append((base if taken[base] == 1 else f"{base}-{taken[base]}", card))
+    twice = [name for name in {name for name, _ in out} if [other for other, _ in out].count(name) > 1]
+    if twice:  # "a", "a" and "a-2" in one gallery
+        raise HeadspecError(f"two cards would have the page {listing(twice)}; give them name=")
+    return out

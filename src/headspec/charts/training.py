@@ -67,7 +67,7 @@ def visualize_training_progress(
     max_display_points
         Points that a line may take. A longer series keeps its first, last, least and greatest value, the ends of its
         gaps, and the minimum and maximum of as many equal spans of steps as the rest allows; counts of heads are summed
-        per span. None draws four points per pixel column, which looks like drawing all.
+        per span. None draws four points per pixel column, which looks much like drawing all.
     show_perplexity
         Whether to show the perplexity.
     title
@@ -119,7 +119,7 @@ def visualize_training_progress(
     >>> history = {"step": [0, 10, 20, 30], "train_loss": [3.0, 2.5, 2.8, 2.25], "pruned_heads": [0, 0, 3, 0]}
     >>> chart = headspec.visualize_training_progress(history)
     >>> headspec.summary(chart)
-    'Training over steps 0 to 30. train_loss from 3 to 2.25, lowest 2.25 at step 30. 3 heads pruned (1 step, 20). Perplexity was not measured.'
+    'Training over steps 0 to 30. train_loss from 3 to 2.25, lowest 2.25 at step 30. 3 prunings of heads at step 20. Perplexity was not measured.'
     """
     _check_arguments(max_display_points, width, height)
     history = read_history(metrics_history, run=run, step=step, epoch=epoch)

@@ -12,7 +12,6 @@ import pandas as pd
 
 from headspec.charts import parts
 from headspec.charts.training_rows import FOOT, LANE, Line, ValueAxis, crowded
-from headspec.charts.training_words import brief
 
 NO_NUMBER = "M-.75,0A.75,.75,0,1,1,.75,0A.75,.75,0,1,1,-.75,0M-.53,.53L.53,-.53"
 """A slashed circle: measured, and not a number that can be drawn."""
@@ -153,15 +152,14 @@ def _beyond(
         size = out["value"].to_numpy()
         peak = out.iloc[int(size.argmax() if above else size.argmin())]
         right = (float(peak["step"]) - shared.domain[0]) / (shared.domain[1] - shared.domain[0]) > 0.8
-        text = pd.DataFrame({"_step": [peak["step"]], "_label": [brief(float(peak["value"]))]})
-        label = alt.Chart(text).mark_text(
+        label = base.transform_filter(f"datum.value === {float(peak['value'])!r}").mark_text(
             align="right" if right else "left",
             dx=-8 if right else 8,
             baseline="middle",
             style="headspec-label",
             clip=True,
         )
-        layers.append(label.encode(x=shared.x("_step"), y=alt.value(at), text="_label:N"))
+        layers.append(label.encode(x=shared.x(), y=alt.value(at), text=alt.Text("value:Q", format=".3~g")))
     return layers
 
 
@@ -204,7 +202,7 @@ def events_panel(shared: Shared, height: int, *, first: bool, last: bool) -> alt
     apart = shared.width / events["_middle"].nunique()
     stems = base.mark_rule(strokeWidth=min(2.0, max(1.0, apart / 5)), opacity=1, clip=True)
     stems = stems.encode(x=shared.x("_middle", _step_axis(shared, last)), y=y, y2=alt.datum(0), color=marks["color"])
-    zero = alt.Chart(pd.DataFrame({"_zero": [0]})).mark_rule(style="headspec-rule").encode(y="_zero:Q")
+    zero = base.transform_aggregate(events="count()").mark_rule(style="headspec-rule").encode(y=alt.datum(0))
     layers = [*_rules(shared, height, first=first, events=False), zero]
     layers.append(stems.add_params(parts.step_zoom(shared.zoom)))
     if (events["last_step"] != events["step"]).any():  # a bar covers the steps that it counts

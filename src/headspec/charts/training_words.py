@@ -28,11 +28,7 @@ def reduced(lines: Sequence[Line], bars: pd.DataFrame, at_steps: int, max_points
     if thinned:
         longest = max(len(line.series.step) for line in thinned)
         most = max_points or max(len(line.rows) for line in thinned)
-        how = (
-            "first, last, minimum and maximum per pixel column"
-            if max_points is None
-            else "minimum and maximum per span"
-        )
+        how = "minimum and maximum per half pixel" if max_points is None else "minimum and maximum per span"
         notes.append(f"lines show up to {most:,} of {longest:,} points ({how}, gaps; zooming adds none)")
     if len(bars) and (bars["last_step"] != bars["step"]).any():
         notes.append(f"heads of {count(at_steps, 'step')} summed in {count(bars['step'].nunique(), 'bar')}")
@@ -135,12 +131,8 @@ def _heads_text(series: Sequence[Series], named: pd.DataFrame | None) -> str:
         if len(busy) == 1
         else f"at {count(len(busy), 'step')} from {_step(busy[0])} to {_step(busy[-1])}"
     )
-    what = [
-        count(number_of, "head") + f" {event}"
-        for number_of, event in ((pruned, "pruned"), (revived, "revived"))
-        if number_of
-    ]
-    text = f"{' and '.join(what)} {where}"
+    what = [count(total, noun) for total, noun in ((pruned, "pruning"), (revived, "revival")) if total]
+    text = f"{' and '.join(what)} of heads {where}"
     if named is None:
         return text
     gone = [pair for pair, state in state_at(named).items() if state == "pruned"]

@@ -62,18 +62,15 @@ def thin_line(step: NumpyArray, value: Floats, max_points: int, *, name: str = "
 
 
 def thin_columns(step: NumpyArray, value: Floats, columns: int, domain: tuple[float, float]) -> Rows:
-    """Return the rows to draw for a panel of `columns` pixels: first, last, least and greatest per pixel column.
+    """Return the rows to draw for a panel of `columns` pixels: four per pixel column, two for each half of it.
 
-    Gaps split a column's points as long as there are fewer gaps than columns; beyond, a gap inside one pixel column does
-    not break the line, and shows in `gap_marks` only.
+    Least and greatest of half a column are nearer to the ink of the full line than first, last, least and greatest of a
+    whole one, and as many. First and last of all and the ends of gaps are kept too, as long as there are fewer gaps than
+    columns; beyond, a gap inside half a column does not break the line, and shows in `gap_marks` only.
     """
     if len(step) <= 4 * columns:
         return np.arange(len(step))
-    starts, ends = _gap_rows(value)
-    bounds = _bounds(step, columns, domain)
-    if len(starts) <= columns:
-        bounds = np.union1d(bounds, np.concatenate([starts, ends + 1])).astype(np.intp)
-    return _one_break(value, _union(*_extremes(value, bounds, ends=True)))
+    return _per_span(value, _bounds(step, 2 * columns, domain), columns, ends=False)
 
 
 def thin_levels(
@@ -97,13 +94,12 @@ def thin_levels(
         return changes
     at, levels = step[changes], value[changes]
     if max_points is None:
-        return changes[thin_columns(at, levels, columns, domain)]
+        return changes[_per_span(levels, _bounds(at, columns, domain), columns, ends=True)]
     starts, ends = _gap_rows(levels)
     must = _union(_must(levels, starts, ends), np.asarray([len(at) - 1]))
     _check_points(max_points, len(must), len(starts), name)
     bounds = _bounds(at, (max_points - len(must)) // 4, (at[0], at[-1]))
-    kept = _union(*_extremes(levels, bounds, ends=True))
-    return changes[_union(must, kept[np.isfinite(levels[kept])])]
+    return changes[_union(must, *_extremes(levels, bounds, ends=True))]
 
 
 def sum_counts(step: NumpyArray, counts: Mapping[str, Floats], buckets: int, domain: tuple[float, float]) -> Sums:
@@ -206,35 +202,40 @@ def _bounds(step: NumpyArray, spans: int, domain: tuple[float, float]) -> Rows:
     return _union(np.asarray([0, len(step)]), np.searchsorted(step, _edges(spans, domain)[1:-1], side="left"))
 
 
-def _extremes(value: Floats, bounds: Rows, *, ends: bool) -> tuple[Rows, Rows, Rows]:
-    """Return the least, the greatest and (with `ends`) the outer rows of each piece between two bounds.
+def _per_span(value: Floats, bounds: Rows, most_gaps: int, *, ends: bool) -> Rows:
+    """Return the rows that stand for each span, and what breaks the line between them."""
+    starts, lasts = _gap_rows(value)
+    if len(starts) <= most_gaps:
+        bounds = _union(bounds, starts, lasts + 1)
+        return _union(_must(value, starts, lasts), *_extremes(value, bounds, ends=ends))
+    outer = _union(bounds[:-1], bounds[1:] - 1)
+    breaks = outer[~np.isfinite(value[outer])]
+    known = np.flatnonzero(np.isfinite(value))[[0, -1]]
+    return _one_break(value, _union(breaks, known, *_extremes(value, bounds, ends=ends)))
 
-    A piece that begins or ends inside a gap keeps that row too where `ends` is set: it breaks the line.
-    """
-    pieces = list(zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True))
+
+def _extremes(value: Floats, bounds: Rows, *, ends: bool) -> tuple[Rows, ...]:
+    """Return the rows of the least and the greatest finite value between two bounds, with `ends` the first and last too."""
     finite = np.isfinite(value)
     whole = bool(finite.all())
     low, high, outer = [], [], []
-    for start, stop in pieces:
+    for start, stop in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
         part = value[start:stop]
-        if ends:
-            outer += [start, stop - 1]
         if whole:
             low.append(start + int(part.argmin()))
             high.append(start + int(part.argmax()))
+            outer += [start, stop - 1]
             continue
-        rows = start + np.flatnonzero(finite[start:stop])
+        rows = np.flatnonzero(finite[start:stop])
         if len(rows):
-            known = value[rows]
-            low.append(int(rows[known.argmin()]))
-            high.append(int(rows[known.argmax()]))
-            outer += [int(rows[0]), int(rows[-1])] if ends else []
-        elif ends:
-            outer.pop()  # one row breaks the line
-    return tuple(np.asarray(rows, dtype=np.intp) for rows in (low, high, outer))  # type: ignore[return-value]
+            known = part[rows]
+            low.append(start + int(rows[known.argmin()]))
+            high.append(start + int(rows[known.argmax()]))
+            outer += [start + int(rows[0]), start + int(rows[-1])]
+    return tuple(np.asarray(found, dtype=np.intp) for found in ((low, high, outer) if ends else (low, high)))
 
 
-def _union(*rows: NumpyArray) -> Rows:
+def _union(*rows: NumpyArray | list[int]) -> Rows:
     return np.unique(np.concatenate([np.asarray(part, dtype=np.intp) for part in rows]))
 
 

@@ -90,6 +90,11 @@ def bind(cell: CodeCell, call: cst.Call, definition: Definition, known: Known) -
     bound.reasons += unclear
     if definition.first_of_batch:
         bound.extra["batch_idx"] = "0"
+    targets = {param.target for param in definition.params}
+    if known.name == "plot_head_gradients_with_overlays" and not targets & {"vulnerable_heads", "vulnerable_threshold"}:
+        bound.extra["vulnerable_threshold"] = "None"  # the old one marked none
+    if definition.body.makes_folders and bound.save is not None:
+        bound.reasons.append("it makes the folder that it saves into, which headspec.save does not")
     named = {param.name for _, param in bound.args}
     for param in definition.params:
         if param.name not in named and param.default is not None and literal(param.default):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import re
 from collections.abc import Iterator, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TypeAlias
 
 import libcst as cst
@@ -14,14 +15,14 @@ from libcst.metadata import (
     ClassScope,
     GlobalScope,
     MetadataWrapper,
-    ParentNodeProvider,
     PositionProvider,
     Scope,
     ScopeProvider,
     WhitespaceInclusivePositionProvider,
 )
 
-from headspec.migrate.magics import Masked, mask
+from headspec.migrate.known import words
+from headspec.migrate.magics import Masked
 
 Function: TypeAlias = cst.FunctionDef | cst.Lambda
 
@@ -58,10 +59,9 @@ class CodeCell:
         self.module = self._wrapper.module
 
     @classmethod
-    def read(cls, number: int, text: str) -> CodeCell | None:
-        """Return the cell, or None if it does not parse or belongs to a cell magic."""
-        masked = mask(text)
-        if masked.opaque or not parses(masked.code):
+    def read(cls, number: int, text: str, masked: Masked) -> CodeCell | None:
+        """Return the cell, or None if it does not parse."""
+        if not parses(masked.code):
             return None
         module = parse(masked.code)
         return None if module is None else cls(number, text, masked, module)
@@ -75,8 +75,8 @@ class CodeCell:
         return self._wrapper.resolve(WhitespaceInclusivePositionProvider)
 
     @cached_property
-    def _parents(self) -> object:
-        return self._wrapper.resolve(ParentNodeProvider)
+    def _parents(self) -> dict[cst.CSTNode, cst.CSTNode]:
+        return {below: node for node in self.nodes for below in children(node)}
 
     @cached_property
     def _scopes(self) -> object:
@@ -109,8 +109,7 @@ class CodeCell:
 
     def parent(self, node: cst.CSTNode) -> cst.CSTNode | None:
         """Return the node that holds a node."""
-        found: cst.CSTNode | None = self._parents.get(node)  # type: ignore[attr-defined]
-        return found
+        return self._parents.get(node)
 
     def above(self, node: cst.CSTNode) -> Iterator[cst.CSTNode]:
         """Yield the nodes that hold a node, from the nearest on."""
@@ -150,23 +149,68 @@ class CodeCell:
         return None
 
     @cached_property
+    def nodes(self) -> tuple[cst.CSTNode, ...]:
+        """Every node of the cell that is code."""
+        return tuple(walk(self.module))
+
+    @cached_property
+    def outer(self) -> tuple[cst.CSTNode, ...]:
+        """The nodes that stand in no function and no class, with the functions and classes themselves."""
+        return tuple(walk(self.module, skip=(cst.FunctionDef, cst.ClassDef, cst.Lambda)))
+
+    @cached_property
+    def texts(self) -> tuple[cst.SimpleString, ...]:
+        """The written-out texts of the cell."""
+        return tuple(node for node in self.nodes if isinstance(node, cst.SimpleString))
+
+    @cached_property
+    def imports(self) -> tuple[cst.Import | cst.ImportFrom, ...]:
+        """The import statements of the cell, also those in functions."""
+        return tuple(node for node in self.nodes if isinstance(node, (cst.Import, cst.ImportFrom)))
+
+    @cached_property
     def names(self) -> dict[str, list[cst.Name]]:
         """Every name in the cell, also those after a dot, with the nodes where it stands."""
         found: dict[str, list[cst.Name]] = {}
-        for node in walk(self.module):
+        for node in self.nodes:
             if isinstance(node, cst.Name):
                 found.setdefault(node.value, []).append(node)
         return found
 
 
+# Parts of nodes that only lay them out; visiting them takes most of the time and tells nothing.
+_LAYOUT = words(
+    "lpar rpar leading_lines lines_after_decorators trailing_whitespace header footer comma semicolon equal dot "
+    "lbracket rbracket lbrace rbrace operator indent relative star_etc first_colon second_colon newline"
+)
+
+
+@cache
+def _fields(kind: type[cst.CSTNode]) -> tuple[str, ...]:
+    names = (one.name for one in dataclasses.fields(kind))
+    return tuple(name for name in names if name not in _LAYOUT and not name.startswith(("whitespace", "_")))
+
+
+def children(node: cst.CSTNode) -> list[cst.CSTNode]:
+    """Return the nodes right below a node that are code."""
+    found: list[cst.CSTNode] = []
+    for name in _fields(type(node)):
+        value = getattr(node, name)
+        if isinstance(value, cst.CSTNode):
+            found.append(value)
+        elif isinstance(value, (list, tuple)):
+            found += [item for item in value if isinstance(item, cst.CSTNode)]
+    return found
+
+
 def walk(node: cst.CSTNode, *, skip: tuple[type[cst.CSTNode], ...] = ()) -> Iterator[cst.CSTNode]:
-    """Yield a node and all below it in the order of the text; what is below a node of a skipped kind is left out."""
+    """Yield a node and all below it, holders first; what is below a node of a skipped kind is left out."""
     stack: list[cst.CSTNode] = [node]
     while stack:
         current = stack.pop()
         yield current
         if current is node or not isinstance(current, skip):
-            stack.extend(reversed(current.children))
+            stack.extend(reversed(children(current)))
 
 
 def dotted(node: cst.CSTNode) -> list[str] | None:

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import libcst as cst
+
 from headspec.errors import HeadspecError
 from headspec.migrate import report as reporting
 from headspec.migrate.cells import CodeCell, parses
@@ -18,7 +20,7 @@ from headspec.migrate.imports import add_imports
 from headspec.migrate.known import KNOWN
 from headspec.migrate.magics import mask
 from headspec.migrate.moves import Moves, make_moves
-from headspec.migrate.namespace import Program, imported
+from headspec.migrate.namespace import Program
 from headspec.migrate.notebook_file import Cell, Notebook, read_notebook
 from headspec.migrate.orphans import fewer, sweep
 from headspec.migrate.plan import Plan, make_plan
@@ -89,12 +91,12 @@ def migrate_bytes(
         return Result(data, {}, document, report)
     cells = list(document.cells)
     program = Program.read(cells, script=script)
-    texts, moves = _settle(cells, script, folder, report)
+    texts, moves = _settle(cells, program, folder, report)
     if texts:
         report.status = "changed"
         if version and not script:
-            texts = _count_up(cells, texts, moves, report, now or dt.datetime.now())
-    after = Program.read(_with(cells, texts), script=script)
+            texts = _count_up(cells, program, texts, moves, report, now or dt.datetime.now())
+    after = Program.read(_with(cells, texts), script=script, known=[program])
     report.plots = reporting.bare_plots(after)
     report.unread = reporting.unread(program, cells)
     report.left += reporting.measures(program)
@@ -109,16 +111,16 @@ def _with(cells: list[Cell], texts: Mapping[int, str]) -> list[Cell]:
     return [dataclasses.replace(cell, text=texts.get(cell.number, cell.text)) for cell in cells]
 
 
-def _settle(cells: list[Cell], script: bool, folder: Path | None, report: Report) -> tuple[dict[int, str], Moves]:
+def _settle(cells: list[Cell], program: Program, folder: Path | None, report: Report) -> tuple[dict[int, str], Moves]:
     """Move code over until nothing more changes: what a second run would do is done by the first."""
     texts: dict[int, str] = {}
     whole = Moves()
     for _ in range(6):
         current = _with(cells, texts)
-        program = Program.read(current, script=script)
+        program = Program.read(current, script=program.script, known=[program])
         found = survey(program, folder)
         plan = make_plan(program, found)
-        step, moves = _step(program, plan, script, current, report)
+        step, moves = _step(program, plan, current, report)
         if not step:
             report.left = [*_left(found), *found.left]
             return texts, whole
@@ -146,21 +148,21 @@ def _left(found: Survey) -> list[tuple[str, str, str]]:
     return left
 
 
-def _step(
-    program: Program, plan: Plan, script: bool, cells: list[Cell], report: Report
-) -> tuple[dict[int, str], Moves]:
+def _step(program: Program, plan: Plan, cells: list[Cell], report: Report) -> tuple[dict[int, str], Moves]:
+    def read(known: Program) -> Program:
+        return Program.read(_with(cells, texts), script=program.script, known=[known, program])
+
     moves = make_moves(program, plan)
     by_number = {cell.number: cell for cell in program.cells}
     texts = _apply(by_number, moves.edits)
     if not texts:
         return {}, moves
-    now = _with(cells, texts)
-    after = Program.read(now, script=script)
-    _lost(program, after, texts)
+    after = read(program)
+    _lost(program, after)
     imported_in = _import(program, plan, after, moves, report)
     if imported_in is not None:
         texts[imported_in[0]] = imported_in[1]
-        after = Program.read(_with(cells, texts), script=script)
+        after = read(after)
     modules = {site.module for group in plan.groups for site in group.imports}
     modules |= {group.module for group in plan.groups if group.module is not None}
     names = fewer(program, after)
@@ -171,14 +173,11 @@ def _step(
             break
         texts.update(more)
         moves.removed += removed
-        before, after = after, Program.read(_with(cells, texts), script=script)
-        _lost(before, after, texts)
+        before, after = after, read(after)
+        _lost(before, after)
         names |= fewer(before, after)
-    return {number: text for number, text in texts.items() if text != cells[_index(cells, number)].text}, moves
-
-
-def _index(cells: list[Cell], number: int) -> int:
-    return next(at for at, cell in enumerate(cells) if cell.number == number)
+    old = {cell.number: cell.text for cell in cells}
+    return {number: text for number, text in texts.items() if text != old[number]}, moves
 
 
 def _apply(cells: Mapping[int, CodeCell], edits: Mapping[int, Edits]) -> dict[int, str]:
@@ -211,8 +210,6 @@ def _import(before: Program, plan: Plan, after: Program, moves: Moves, report: R
 
 
 def _reads(cell: CodeCell, name: str) -> bool:
-    import libcst as cst
-
     return any(
         not isinstance(cell.parent(node), (cst.Attribute, cst.Param))
         and not (isinstance(cell.parent(node), cst.Arg) and getattr(cell.parent(node), "keyword", None) is node)
@@ -221,10 +218,10 @@ def _reads(cell: CodeCell, name: str) -> bool:
 
 
 def _count_up(
-    cells: list[Cell], texts: dict[int, str], moves: Moves, report: Report, now: dt.datetime
+    cells: list[Cell], known: Program, texts: dict[int, str], moves: Moves, report: Report, now: dt.datetime
 ) -> dict[int, str]:
     current = _with(cells, texts)
-    program = Program.read(current)
+    program = Program.read(current, known=[known])
     result = bump(current, {cell.number: cell for cell in program.cells}, _entry_lines(moves), now)
     report.notes += result.notes
     report.entry = result.entry
@@ -266,7 +263,7 @@ def _check(document: Notebook | Script, before: Program, after: Program, texts: 
     for code in before.cells:
         if code.number not in readable or not parses(_code(again.cells[code.number - 1], script)):
             raise Unsafe(f"cell {code.number} would no longer parse")
-    _lost(before, after, texts)
+    _lost(before, after)
 
 
 def _code(cell: Cell, script: bool) -> str:
@@ -289,32 +286,15 @@ def _without_sources(notebook: Notebook, texts: Mapping[int, str]) -> Any:
     return json.dumps(content)
 
 
-def _lost(before: Program, after: Program, texts: Mapping[int, str]) -> None:
+def _lost(before: Program, after: Program) -> None:
     """Refuse a result that reads a name which nothing sets any more."""
-    del texts
-    old, new = _bound(before), _bound(after)
-    for name in sorted(old - new - set(KNOWN)):
+    for name in sorted(before.globals - after.globals - set(KNOWN)):
         for cell in after.cells:
             if any(_global_read(cell, node) for node in cell.names.get(name, ())):
                 raise Unsafe(f"cell {cell.number} would use {name}, which nothing would define any more")
 
 
-def _bound(program: Program) -> set[str]:
-    import libcst as cst
-
-    from headspec.migrate.cells import walk
-
-    found = set(program.bound)
-    for cell in program.cells:
-        for node in walk(cell.module, skip=(cst.FunctionDef, cst.ClassDef, cst.Lambda)):
-            if isinstance(node, (cst.Import, cst.ImportFrom)):
-                found |= {name for name, _, _ in imported(node)}
-    return found
-
-
 def _global_read(cell: CodeCell, node: Any) -> bool:
-    import libcst as cst
-
     parent = cell.parent(node)
     if isinstance(parent, cst.Attribute) and parent.attr is node:
         return False

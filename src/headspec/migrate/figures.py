@@ -359,9 +359,12 @@ def trace(program: Program, calls: Sequence[ChartCall]) -> Findings:
     """
     findings = Findings()
     by_node = {id(call.node): call for call in calls}
+    concerned = {call.cell.number for call in calls}
     for cell in program.cells:
+        if cell.number not in concerned:
+            continue
         bodies: list[Sequence[cst.CSTNode]] = [cell.module.body]
-        for node in walk(cell.module):
+        for node in cell.nodes:
             if isinstance(node, cst.FunctionDef):
                 bodies.append(node.body.body)
         for body in bodies:

@@ -9,7 +9,7 @@ import libcst as cst
 from libcst.metadata import Scope
 
 from headspec.errors import DataError
-from headspec.migrate.cells import CodeCell, dotted, parse, walk
+from headspec.migrate.cells import CodeCell, dotted, parse
 from headspec.migrate.definitions import Definition, judge, legacy
 from headspec.migrate.known import KNOWN
 from headspec.migrate.magics import Masked
@@ -74,7 +74,7 @@ def survey(program: Program, folder: Path | None = None) -> Survey:
     found = Survey()
     groups: dict[tuple[object, ...], Group] = {}
     for cell in program.cells:
-        for node in walk(cell.module):
+        for node in cell.nodes:
             if isinstance(node, cst.FunctionDef) and node.name.value in KNOWN:
                 _definition(program, cell, node, groups, found)
             elif isinstance(node, cst.ImportFrom):
@@ -144,9 +144,8 @@ def _attribute(program: Program, cell: CodeCell, node: cst.Attribute, groups: di
 
 def _imports(cell: CodeCell) -> list[tuple[str, str, cst.ImportAlias]]:
     found = []
-    for node in walk(cell.module):
-        if isinstance(node, (cst.Import, cst.ImportFrom)):
-            found += imported(node)
+    for node in cell.imports:
+        found += imported(node)
     return found
 
 
@@ -180,10 +179,12 @@ def _texts(program: Program, group: Group) -> None:
     if group.owner is not None:
         return
     for cell in program.cells:
-        for node in walk(cell.module):
-            if not isinstance(node, cst.SimpleString) or group.local not in node.value:
-                continue
-            if node.evaluated_value == group.local and not isinstance(cell.parent(node), (cst.Comparison, cst.Expr)):
+        for node in cell.texts:
+            if (
+                group.local in node.value
+                and node.evaluated_value == group.local
+                and not isinstance(cell.parent(node), (cst.Comparison, cst.Expr))
+            ):
                 group.refuse(f"its name stands in a text ({place(cell, node)})")
     for cell, line in program.magic_mentions(group.local):
         group.refuse(f"a magic uses it (cell {cell.number}: {line})")

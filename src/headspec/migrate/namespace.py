@@ -9,7 +9,7 @@ from functools import cached_property
 
 import libcst as cst
 
-from headspec.migrate.cells import CodeCell, dotted, literal, parse, parses, walk
+from headspec.migrate.cells import CodeCell, dotted, literal, walk
 from headspec.migrate.magics import Masked, mask
 from headspec.migrate.notebook_file import Cell
 
@@ -48,17 +48,30 @@ class Program:
     script: bool = False
 
     @classmethod
-    def read(cls, cells: Iterable[Cell], *, script: bool = False) -> Program:
-        """Parse the code cells, and keep those that do not parse aside."""
+    def read(cls, cells: Iterable[Cell], *, script: bool = False, known: Iterable[Program] = ()) -> Program:
+        """Parse the code cells, and keep those that do not parse aside.
+
+        Parameters
+        ----------
+        cells
+            All cells.
+        script
+            Whether the one cell is a Python file, in which nothing is IPython's.
+        known
+            Programs whose cells need not be parsed again where the text is the same.
+        """
         program = cls([], script=script)
+        parsed = {(cell.number, cell.text): cell for other in known for cell in other.cells}
         for cell in cells:
             if cell.kind != "code":
                 continue
-            masked = mask(cell.text) if not script else None
-            if masked is not None and masked.opaque:
-                program.unread.append(Unread(cell.number, cell.text, f"%%{masked.cell_magic}", masked.foreign))
-                continue
-            read = CodeCell.read(cell.number, cell.text) if not script else _plain(cell)
+            read = parsed.get((cell.number, cell.text))
+            if read is None:
+                masked = Masked(cell.text) if script else mask(cell.text)
+                if masked.opaque:
+                    program.unread.append(Unread(cell.number, cell.text, f"%%{masked.cell_magic}", masked.foreign))
+                    continue
+                read = CodeCell.read(cell.number, cell.text, masked)
             if read is None:
                 program.unread.append(Unread(cell.number, cell.text, "does not parse"))
             else:
@@ -70,9 +83,8 @@ class Program:
         """What an imported name stands for: ``plt`` for ``matplotlib.pyplot``."""
         found = dict(_CUSTOM)
         for cell in self.cells:
-            for node in walk(cell.module):
-                if isinstance(node, (cst.Import, cst.ImportFrom)):
-                    found.update({bound: full for bound, full, _ in imported(node)})
+            for node in cell.imports:
+                found.update({bound: full for bound, full, _ in imported(node)})
         return found
 
     @cached_property
@@ -80,7 +92,7 @@ class Program:
         """The functions that stand in no other function and in no class, by name."""
         found: dict[str, list[tuple[CodeCell, cst.FunctionDef]]] = {}
         for cell in self.cells:
-            for node in walk(cell.module, skip=(cst.FunctionDef, cst.ClassDef, cst.Lambda)):
+            for node in cell.outer:
                 if isinstance(node, cst.FunctionDef):
                     found.setdefault(node.name.value, []).append((cell, node))
         return found
@@ -128,10 +140,20 @@ class Program:
         """The names that statements outside functions assign to, with the values (None: not a plain assignment)."""
         found: dict[str, list[cst.BaseExpression | None]] = {}
         for cell in self.cells:
-            for node in walk(cell.module, skip=(cst.FunctionDef, cst.ClassDef, cst.Lambda)):
+            for node in cell.outer:
                 for name, value in _assigned(node):
                     found.setdefault(name, []).append(value)
         return found
+
+    @cached_property
+    def globals(self) -> frozenset[str]:
+        """All names that the notebook sets outside functions."""
+        names = set(self.bound)
+        for cell in self.cells:
+            for node in cell.outer:
+                if isinstance(node, (cst.Import, cst.ImportFrom)):
+                    names |= {name for name, _, _ in imported(node)}
+        return frozenset(names)
 
     def constant(self, name: str) -> bool:
         """Tell whether a name is only ever a written-out value."""
@@ -158,25 +180,20 @@ def _assigned(node: cst.CSTNode) -> Iterator[tuple[str, cst.BaseExpression | Non
             if isinstance(target.target, cst.Name):
                 yield target.target.value, node.value
             else:
-                yield from ((name, None) for name in _stored(target.target))
+                yield from ((name, None) for name in stored(target.target))
     elif isinstance(node, cst.AnnAssign) and isinstance(node.target, cst.Name):
         yield node.target.value, node.value
     elif isinstance(node, (cst.AugAssign, cst.For, cst.NamedExpr)):
-        yield from ((name, None) for name in _stored(node.target))
+        yield from ((name, None) for name in stored(node.target))
     elif isinstance(node, cst.WithItem) and node.asname is not None:
-        yield from ((name, None) for name in _stored(node.asname.name))
+        yield from ((name, None) for name in stored(node.asname.name))
     elif isinstance(node, (cst.FunctionDef, cst.ClassDef)):
         yield node.name.value, None
 
 
-def _stored(target: cst.CSTNode) -> list[str]:
+def stored(target: cst.CSTNode) -> list[str]:
+    """Return the names that an assignment to a target sets."""
     return [part.value for part in walk(target, skip=(cst.Attribute, cst.Subscript)) if isinstance(part, cst.Name)]
-
-
-def _plain(cell: Cell) -> CodeCell | None:
-    """Read a script, where nothing is IPython's."""
-    module = parse(cell.text) if parses(cell.text) else None
-    return None if module is None else CodeCell(cell.number, cell.text, Masked(cell.text), module)
 
 
 def imported(node: cst.Import | cst.ImportFrom) -> list[tuple[str, str, cst.ImportAlias]]:

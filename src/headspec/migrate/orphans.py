@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import libcst as cst
 
-from headspec.migrate.cells import CodeCell, literal, walk
+from headspec.migrate.cells import CodeCell, literal
 from headspec.migrate.known import words
 from headspec.migrate.moves import without_aliases
 from headspec.migrate.namespace import Program, imported, module_of
@@ -107,12 +107,7 @@ def _is_use(cell: CodeCell, node: cst.Name, name: str) -> bool:
 
 def _in_text(cell: CodeCell, name: str) -> bool:
     word = re.compile(rf"\b{re.escape(name)}\b")
-    for node in walk(cell.module):
-        if isinstance(node, cst.SimpleString) and word.search(node.value):
-            parent = cell.parent(node)
-            if not isinstance(parent, cst.Expr):
-                return True
-    return False
+    return any(word.search(node.value) and not isinstance(cell.parent(node), cst.Expr) for node in cell.texts)
 
 
 _Place = tuple[CodeCell, cst.CSTNode, cst.ImportAlias | None]

@@ -9,7 +9,7 @@ import libcst as cst
 
 from headspec.migrate.cells import CodeCell, root, walk
 from headspec.migrate.known import DRAWING, words
-from headspec.migrate.namespace import Program
+from headspec.migrate.namespace import Program, stored
 
 _BUILTINS = words(
     "abs all any bool bytes callable complex dict divmod enumerate filter float format frozenset getattr hasattr hash "
@@ -125,9 +125,9 @@ class Reader:
         found: set[str] = set()
         for node in walk(self.node.body):
             if isinstance(node, (cst.AssignTarget, cst.AnnAssign, cst.NamedExpr, cst.For, cst.CompFor)):
-                found |= {name.value for name in walk(node.target) if isinstance(name, cst.Name)}
+                found |= set(stored(node.target))
             elif isinstance(node, cst.AsName):
-                found |= {name.value for name in walk(node.name) if isinstance(name, cst.Name)}
+                found |= set(stored(node.name))
         return found
 
     def _canvas(self) -> set[str]:
@@ -145,7 +145,7 @@ class Reader:
                     pairs = [(node.asname.name, node.item)]
                 for target, value in pairs:
                     if self._from_canvas(value, found):
-                        found |= {name.value for name in walk(target) if isinstance(name, cst.Name)}
+                        found |= set(stored(target))
             if len(found) == before:
                 return found
 
@@ -154,7 +154,7 @@ class Reader:
             return self._from_canvas(value.body, known) or self._from_canvas(value.orelse, known)
         if isinstance(value, cst.BooleanOperation):
             return self._from_canvas(value.left, known) or self._from_canvas(value.right, known)
-        if isinstance(value, cst.Tuple):
+        if isinstance(value, (cst.Tuple, cst.List)):
             return any(self._from_canvas(item.value, known) for item in value.elements)
         if isinstance(value, cst.Call):
             full = self.program.resolve(value.func) or ""
@@ -223,7 +223,7 @@ class Reader:
                 self.body.refuse("it changes something outside itself")
             elif (self.program.resolve(start) or "").startswith("matplotlib"):
                 continue
-            elif start.value in self.params - self.canvas and start.value not in self.locals:
+            elif start.value in self.params - self.canvas:
                 self.body.refuse(f"it changes its argument {start.value}")
             elif start.value not in self.locals | self.canvas:
                 self.body.refuse(f"it changes {start.value}, which lives outside it")

@@ -73,10 +73,9 @@ def bare_plots(program: Program) -> list[tuple[str, str]]:
         for node in walk(cell.module, skip=(cst.ClassDef,)):
             if not isinstance(node, cst.Call):
                 continue
-            if any(isinstance(up, cst.FunctionDef) and up.name.value in KNOWN for up in cell.above(node)):
-                continue
             what = _drawn(program, node)
-            if what is not None:
+            inside = what and any(isinstance(up, cst.FunctionDef) and up.name.value in KNOWN for up in cell.above(node))
+            if what is not None and not inside:
                 starts.append((cell.line(node), what))
         figures: list[tuple[int, list[str]]] = []
         for line, what in sorted(starts, key=lambda start: start[0]):

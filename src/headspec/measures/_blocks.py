@@ -7,6 +7,7 @@ cache, nothing the size of the stack is made, and the check that each row sums t
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -190,8 +191,18 @@ def _products(rows: NumpyArray, logs: NumpyArray, tiny: Any, zeros: bool) -> tup
 
 def _copy(rows: NumpyArray, room: NumpyArray) -> NumpyArray:
     copy = room[: rows.size].reshape(rows.shape)
-    np.copyto(copy, rows)
+    if rows.dtype == np.float16:
+        # looked up, as NumPy converts half precision bit by bit: 2 to 8 times slower, slowest for small weights
+        np.take(_halves(), rows.view(np.uint16), out=copy, mode="clip")
+    else:
+        np.copyto(copy, rows)
     return copy
+
+
+@cache
+def _halves() -> NumpyArray:
+    """Return every number of half precision in float32, by its bits."""
+    return np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float32)
 
 
 def _einsum_dot(a: NumpyArray, b: NumpyArray) -> NumpyArray:

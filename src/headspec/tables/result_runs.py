@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,7 +12,7 @@ import pandas as pd
 from headspec.errors import DataError
 from headspec.tables.result_columns import METRIC_STAGES, STAGES, Bools, Codes, Floats, Key, warn
 from headspec.tables.result_shapes import KEYS, Block, Entries
-from headspec.text import count, number
+from headspec.text import clean, count, listing, number
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,31 @@ class Runs:
             metrics={metric: values[keep] for metric, values in self.metrics.items()},
             unhurt=self.unhurt[keep],
         )
+
+    def choose(self, key: str, labels: Iterable[Any], *, argument: str = "") -> Runs:
+        """Return the runs with one of these labels, and the labels in this order.
+
+        Raises
+        ------
+        DataError
+            If a label is not there: it lists those that are.
+        """
+        known = self.labels[key]
+        wanted = list(dict.fromkeys(clean(str(label).strip()) if key != "pruning_level" else label for label in labels))
+        if unknown := [label for label in wanted if label not in known]:
+            shown = [percent(label) for label in known] if key == "pruning_level" else known
+            what = [percent(label) for label in unknown] if key == "pruning_level" else unknown
+            raise DataError(
+                f"{argument or key} has {listing(what)}, which the results do not have; there: {listing(shown, limit=20) or 'none'}"
+            )
+        if not wanted:
+            raise DataError(f"{argument or key} is empty; name one at least of {listing(known, limit=20)}")
+        places = np.full(len(known) + 1, -1, dtype=np.int64)
+        for place, label in enumerate(wanted):
+            places[known.index(label)] = place
+        moved = places[self.codes[key]]
+        runs = replace(self, labels=self.labels | {key: wanted}, codes=self.codes | {key: moved})
+        return runs.where(moved >= 0)
 
     def name(self, run: int) -> str:
         """Return what to call a run in a message."""

@@ -1,0 +1,156 @@
+"""What a pruning experiment found, on one page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from headspec.charts import parts
+from headspec.charts.describe import sentence
+from headspec.charts.summary_frame import View, absent, lay_out, list_columns, look, packed
+from headspec.charts.summary_panels import Section, effects_panel, final_panel, recovery_panel, stages_panel
+from headspec.charts.summary_words import summary_notes, summary_text
+from headspec.errors import DataError
+from headspec.tables.result_derive import read_runs
+from headspec.tables.result_groups import Groups, group_runs
+from headspec.tables.result_runs import Runs
+from headspec.tables.result_shapes import LevelUnit
+from headspec.text import clean, listing
+
+MOST = 24
+"""Models, or strategies, that a summary holds."""
+
+
+def plot_experiment_summary(
+    results_df: Any,
+    *,
+    title: str | None = None,
+    models: Sequence[str] | None = None,
+    strategies: Sequence[str] | None = None,
+    level_unit: LevelUnit = "auto",
+    columns: Mapping[str, str] | None = None,
+    width: int = 800,
+    select: str = "strategy_filter",
+) -> alt.VConcatChart:
+    """Show what pruning cost, and how much of it fine-tuning won back, by model, strategy and level.
+
+    Parameters
+    ----------
+    results_df
+        Results in any form that `results_table` reads: a dataframe of any library, rows, columns, or the path of a file.
+    title
+        The chart's title; by default ``Pruning experiment``.
+    models, strategies
+        Which to show, in this order; by default all, in the order given.
+    level_unit, columns
+        As in `results_table`.
+    width
+        Pixels for the columns of models. Models that do not fit side by side go into further blocks below.
+    select
+        Name of the selection that a click on the legend makes (to link charts, or to put two summaries into one).
+
+    Returns
+    -------
+    altair.VConcatChart
+        Four panels, a column per model: perplexity at each stage (a row per level), recovery by level, the effect of
+        pruning against that of fine-tuning, and the final change by strategy and level.
+
+    Raises
+    ------
+    DataError, KindError
+        What `results_table` raises; models or strategies that are not there; more than 24 of either.
+
+    Notes
+    -----
+    Reading it: a strategy has one colour and one shape everywhere. Dots are means over seeds, lines reach from the least to
+    the greatest seed. Recovery of 100 % is the baseline regained, more is better than the baseline; it is undefined
+    (hollow, at the foot) where pruning did not hurt. In the third panel, points below the dotted line end better than the
+    baseline. What is so far out that it would flatten the rest stands at the edge with its number, a cross is NaN or
+    infinite: nothing is left out. ``†``: not fine-tuned, so the change is that of the pruned model.
+
+    Examples
+    --------
+    >>> import headspec
+    >>> runs = [("entropy", 40.0, 25.0), ("random", 60.0, 30.0)]
+    >>> chart = headspec.plot_experiment_summary(
+    ...     {
+    ...         "strategy": [name for name, _, _ in runs],
+    ...         "pruning_level": [0.3, 0.3],
+    ...         "Baseline Perplexity": [20.0, 20.0],
+    ...         "Pruned Perplexity": [pruned for _, pruned, _ in runs],
+    ...         "Fine-tuned Perplexity": [tuned for _, _, tuned in runs],
+    ...     }
+    ... )
+    >>> print(headspec.summary(chart))
+    """
+    runs = _chosen(read_runs(results_df, level_unit=level_unit, columns=columns), models, strategies)
+    groups = group_runs(runs)
+    layout = lay_out(groups, width)
+    view = look(groups, layout, select)
+    panels: list[Any] = []
+    for block in layout.blocks:
+        panels.append(_block(groups, view, block, first=not panels))
+    notes = summary_notes(groups, view, layout)
+    page: Any = alt.vconcat(*panels, spacing=22).resolve_scale(xOffset="independent")
+    # The outer concat keeps the scales of this page to itself, the inner one shares them among its panels.
+    page = alt.vconcat(page).resolve_scale(
+        color="independent", fill="independent", shape="independent", size="independent"
+    )
+    page = page.properties(
+        title=parts.heading(title or "Pruning experiment", notes, width=layout.width),
+        description=sentence(clean(title or "Pruning experiment"), *summary_text(groups), "; ".join(notes)),
+    )
+    assert isinstance(page, alt.VConcatChart)
+    return page
+
+
+def _chosen(runs: Runs, models: Sequence[str] | None, strategies: Sequence[str] | None) -> Runs:
+    if models is not None:
+        runs = runs.choose("model", models, argument="models")
+    if strategies is not None:
+        runs = runs.choose("strategy", strategies, argument="strategies")
+    for key in ("model", "strategy"):
+        if len(runs.labels[key]) > MOST:
+            plural = {"model": "models", "strategy": "strategies"}[key]
+            raise DataError(
+                f"results has {len(runs.labels[key]):,} {plural}; a summary holds at most {MOST}: choose some with {plural}=[…] "
+                f"({listing(runs.labels[key], limit=4)})"
+            )
+    return runs
+
+
+def _block(groups: Groups, view: View, models: list[int], *, first: bool) -> Any:
+    """Return the panels of a block of models; a panel that has nothing to show for any model says so."""
+    frame = packed(groups, view, models)
+    names = [groups.models[model] for model in models]
+    leads = next((panel for panel in ("stages", "recovery") if first and not absent(groups, panel)), "")
+    panels: list[Any] = []
+    named = False
+    for panel, draw, what in _PANELS:
+        if reason := absent(groups, panel):
+            panels.append(_placeholder(f"{what}: {reason} in the results", frame, view.cell))
+        else:
+            panels.append(draw(Section(frame, names, not named, leads, view)))
+            named = True
+    chart: Any = alt.vconcat(*panels, spacing=18).resolve_scale(
+        xOffset="independent"
+    )  # each has bands of its own width
+    return chart.properties(transform=[alt.FlattenTransform(flatten=list_columns(frame))])
+
+
+_PANELS: tuple[tuple[str, Any, str], ...] = (
+    ("stages", stages_panel, "Perplexity at each stage"),
+    ("recovery", recovery_panel, "Recovery"),
+    ("effects", effects_panel, "Effect of pruning against effect of fine-tuning"),
+    ("final", final_panel, "Final change"),
+)
+
+
+def _placeholder(text: str, frame: pd.DataFrame, width: int) -> Any:
+    # The frame of its neighbours, though it draws one text: a panel with data of its own would take from the others what
+    # the block does to theirs.
+    words = alt.Chart(frame).transform_sample(1).mark_text(style="headspec-muted", align="left", fontSize=11)
+    return words.encode(x=alt.value(0), y=alt.value(12), text=alt.value(text)).properties(width=width, height=24)

@@ -31,7 +31,7 @@ _CONTROL = re.compile(r"(?<!\\)(?:\\\\)*\\(?:u00[01]|[bf])")
 # … and non-characters and lone surrogates, which it does not.
 _NONCHARACTER = re.compile("[\ud800-\udfff\ufffe\uffff]")
 _DRAWN_UNSAFE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-_SEPARATOR = re.compile("[\u2028\u2029]")
+_LINE_END = re.compile("[\r\n\u2028\u2029]")
 _NAME_TROUBLE = re.compile(r"[.\[\]'\"\\\r\n]")
 _RESERVED = frozenset({"constructor", "toString", "__proto__", "hasOwnProperty", "valueOf"})
 
@@ -81,13 +81,20 @@ def _check_node(path: str, node: Mapping[str, Any], troubled: set[str]) -> None:
     url = node.get("url")
     if isinstance(url, str) and not _IMAGE.match(url):
         raise DataError(f"{path}.url is {clean(url)[:80]!r}: an image is drawn from a data: address (data:image/png;…)")
-    field, title = node.get("field"), node.get("title")
+    field = node.get("field")
     if isinstance(field, str):
         _check_field(path, field, troubled)
-        if isinstance(title, str) and re.search("[\r\n]", title):
-            raise DataError(
-                f"{path}.title holds a line end, which breaks Vega's tooltips: give the lines as a list, title=[…, …]"
-            )
+    if "field" in node or "aggregate" in node:
+        guides = (
+            node,
+            *(node[guide] for guide in ("axis", "legend", "header") if isinstance(node.get(guide), Mapping)),
+        )
+        for title in (guide.get("title") for guide in guides):
+            if isinstance(title, str) and _LINE_END.search(title):  # it ends the string that Vega's tooltips make of it
+                raise DataError(
+                    f"{path} has a title with a line end ({clean(title)[:60]!r}), which Vega cannot read in a tooltip: "
+                    "give the lines as a list, title=[…, …]"
+                )
 
 
 def _check_embed_options(path: str, options: Any) -> None:
@@ -155,10 +162,9 @@ def _check_text(taken: Export) -> None:
     """Refuse text that aborts the renderer: of the spec all but descriptions, of the rows the columns that it uses."""
     drawn = _undescribed(taken.spec)
     spec = compact(drawn)
-    # a line or paragraph separator ends a string in Vega's expressions, which it makes of titles
-    if _unsafe(spec) or (not spec.isascii() and _SEPARATOR.search(spec)):
+    if _unsafe(spec):
         for path, text in _strings(drawn, "chart"):
-            if _DRAWN_UNSAFE.search(text) or _SEPARATOR.search(text):
+            if _DRAWN_UNSAFE.search(text):
                 raise _unclean(path, text)
     for item in taken.datasets.values():
         if _unsafe(item.text):

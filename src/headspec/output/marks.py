@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from headspec.output.datasets import Dataset
 from headspec.output.expression import MISSING, Fields, Unknown, equal, evaluate, truthy
@@ -50,14 +50,21 @@ def count_marks(spec: Mapping[str, Any], datasets: Mapping[str, Dataset], *, exa
     return walk.view(spec, _Flow([], 0))
 
 
+class _Lists(NamedTuple):
+    """The columns of one flatten, and the names of what they become."""
+
+    fields: tuple[str, ...]
+    names: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class _Flow:
     """The rows that reach a view: the rows themselves while they can be told, and how many there are."""
 
     rows: Sequence[Mapping[str, Any]] | None
     count: int
-    lengths: tuple[tuple[str, ...], ...] = ()
-    """The lists that were flattened so far (of the quick bound)."""
+    flattened: tuple[_Lists, ...] = ()
+    """The lists that were flattened so far: counted, while nobody has to look at the rows that come of it."""
     unknown: frozenset[str] = frozenset()
     """Fields that were computed in a way that is not followed here."""
     made: tuple[tuple[str, str], ...] = ()
@@ -116,8 +123,13 @@ class _Walk:
             if "calculate" in transform:
                 flow = replace(flow, made=(*flow.made, (transform["as"], transform["calculate"])))
             return flow
+        if "filter" in transform or "calculate" in transform:
+            flow = _expanded(flow)
+            if flow.rows is None:
+                return _quick(transform, flow)
         if "filter" in transform:
-            kept = [row for row in flow.rows if self.keeps(transform["filter"], Fields(row, flow.unknown)) is not False]
+            test = transform["filter"]
+            kept = [row for row in flow.rows or () if self.keeps(test, Fields(row, flow.unknown)) is not False]
             return replace(flow, rows=kept, count=len(kept))
         if "calculate" in transform:
             return self.calculate(transform, flow)
@@ -131,22 +143,18 @@ class _Walk:
             if name in fields and flow.rows and name not in flow.rows[0]:
                 made = self.calculate({"as": name, "calculate": expression}, replace(flow, unknown=frozenset()))
                 flow = replace(flow, rows=made.rows)
-        rows: Sequence[Mapping[str, Any]] = flow.rows or ()
-        done = {name for group in flow.lengths for name in group}
-        again = next((row[name] for name in fields if name in done for row in rows[:1] if row.get(name)), None)
-        if isinstance(again, list) and again and isinstance(again[0], list):  # lists in lists: no shortcut
-            for group in flow.lengths:
-                rows = [item for row in rows for item in _flat(row, group, group)]
-            flow, done = replace(flow, rows=rows, lengths=()), set()
-        if not self.exact or flow.unknown.intersection(fields):
-            fresh = tuple(name for name in fields if name not in done)
-            lengths = (*flow.lengths, fresh) if fresh else flow.lengths
-            return replace(flow, count=sum(_product(row, lengths) for row in rows), lengths=lengths)
-        total = sum(_product(row, (tuple(fields),)) for row in rows)
-        if total > _EXACT:
-            return replace(flow, rows=None, count=total)
-        flat = [item for row in rows for item in _flat(row, fields, transform.get("as") or fields)]
-        return replace(flow, rows=flat, count=len(flat))
+        again = [name for name in fields if any(name in lists.names for lists in flow.flattened)]
+        if again and _is_nested(flow, again):  # lists in lists: no shortcut
+            flow = _expanded(flow)
+            again = []
+        names = dict(zip(fields, transform.get("as") or fields, strict=False))
+        fresh = _Lists(
+            tuple(name for name in names if name not in again),
+            tuple(names[name] for name in names if name not in again),
+        )
+        flattened = (*flow.flattened, fresh) if fresh.fields else flow.flattened
+        count = sum(_product(row, flattened) for row in flow.rows or ())
+        return replace(flow, count=count, flattened=flattened)
 
     def calculate(self, transform: Mapping[str, Any], flow: _Flow) -> _Flow:
         name, expression = transform["as"], transform["calculate"]
@@ -249,6 +257,7 @@ def _unit(mark: Any, encoding: Mapping[str, Any], flow: _Flow, *, exact: bool) -
     channels = [channel for channel in encoding.values() if isinstance(channel, Mapping)]
     repeated = any(isinstance(channel.get("field"), Mapping) for channel in channels)
     if exact and not repeated and any("aggregate" in channel for channel in channels):
+        flow = _expanded(flow)
         count = min(count, _groups(flow, _fields(encoding)))
     views = sum(_groups(flow, _fields({key: encoding[key]})) for key in ("row", "column", "facet") if key in encoding)
     if about.get("type") == "text":
@@ -271,7 +280,7 @@ def _groups(flow: _Flow, fields: list[tuple[str, bool]]) -> int:
     bins: int = 64 ** sum(binned for _, binned in fields)
     if flow.rows is None or flow.unknown.intersection(names):
         return flow.count
-    if any(name in group for group in flow.lengths for name in names):
+    if any(name in lists.names for lists in flow.flattened for name in names):
         return flow.count
     try:
         groups = len({tuple([row.get(name) for name in names]) for row in flow.rows})
@@ -289,11 +298,29 @@ def _repeats(repeat: Any) -> int:
     return factor
 
 
-def _product(row: Mapping[str, Any], groups: tuple[tuple[str, ...], ...]) -> int:
+def _is_nested(flow: _Flow, names: list[str]) -> bool:
+    """Tell whether a column that is flattened once more holds lists in lists."""
+    first = next((row[name] for name in names for row in (flow.rows or ())[:1] if row.get(name)), None)
+    return isinstance(first, list) and bool(first) and isinstance(first[0], list)
+
+
+def _expanded(flow: _Flow) -> _Flow:
+    """Return the flow with its lists as rows; without rows if there would be too many to look at."""
+    if flow.rows is None or not flow.flattened:
+        return flow
+    if flow.count > _EXACT:
+        return replace(flow, rows=None, flattened=())
+    rows = flow.rows
+    for lists in flow.flattened:
+        rows = [item for row in rows for item in _flat(row, lists.fields, lists.names)]
+    return replace(flow, rows=rows, flattened=())
+
+
+def _product(row: Mapping[str, Any], flattened: tuple[_Lists, ...]) -> int:
     total = 1
-    for names in groups:
+    for lists in flattened:
         total *= max(
-            (len(cell) if isinstance(cell, list) else 1 for cell in (row.get(name) for name in names)), default=1
+            (len(cell) if isinstance(cell, list) else 1 for cell in (row.get(name) for name in lists.fields)), default=1
         )
     return total
 

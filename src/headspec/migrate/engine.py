@@ -202,7 +202,7 @@ def _import(before: Program, plan: Plan, after: Program, moves: Moves, report: R
     if before.script:
         # Other files may import the function from this one.
         names |= {group.name for group in plan.groups if group.own and group.owner is None}
-    added = add_imports(after, names, module=moves.saves, also=min(also, default=None))
+    added = add_imports(after, before, names, module=moves.saves, also=min(also, default=None))
     if added is not None:
         wanted = [*(["headspec"] if moves.saves else []), *sorted(names)]
         report.imported = f"{listing(wanted)} (cell {added[0]})"

@@ -16,7 +16,7 @@ _WIDTH = 88
 
 
 def add_imports(
-    program: Program, names: Iterable[str], *, module: bool, also: int | None = None
+    program: Program, before: Program, names: Iterable[str], *, module: bool, also: int | None = None
 ) -> tuple[int, str] | None:
     """Return the cell that imports headspec and its new text, or None if nothing is missing.
 
@@ -24,6 +24,8 @@ def add_imports(
     ----------
     program
         The notebook as it is after the other changes.
+    before
+        The notebook as it was: the cell that imported the functions of old is the one that imports their successors.
     names
         Public names that are used.
     module
@@ -42,11 +44,12 @@ def add_imports(
         cell, statement = existing
         text = _merged(cell, statement, missing, wants_module)
         return cell.number, cell.masked.restore(text)
-    home = _home(program, first)
+    number = _home(before, first)
+    home = next((cell for cell in program.cells if cell.number == number), None)
     if home is None:
         return None
     new = (["import headspec"] if wants_module else []) + ([_from(missing)] if missing else [])
-    return home.number, home.masked.restore(_insert(home, new))
+    return home.number, home.masked.restore(_insert(home, new, _ended(before, home.number)))
 
 
 def _import_lines(cell: CodeCell) -> list[cst.SimpleStatementLine]:
@@ -89,19 +92,19 @@ def _first_use(program: Program, names: list[str], also: int | None) -> int:
     return min(numbers, default=10**9)
 
 
-def _home(program: Program, first: int) -> CodeCell | None:
-    """Return the cell that the import goes into."""
+def _home(program: Program, first: int) -> int | None:
+    """Return the number of the cell that the import goes into."""
     plain = [cell for cell in program.cells if cell.masked.cell_magic is None]
     importing = [cell for cell in plain if cell.number <= first and any(map(_real_import, _import_lines(cell)))]
     settled = [cell for cell in importing if not _installs(cell)]
     future = [cell for cell in plain if cell.number <= first and _import_lines(cell)]
     choice = [*(cell for cell in settled if _leads(cell)), *settled, *importing, *future]
     if choice:
-        return choice[0]
+        return choice[0].number
     at_use = [cell for cell in plain if cell.number == first]
     before = [cell for cell in plain if cell.number < first]
     ranked = [*at_use, *before[-1:], *plain[:1]]
-    return ranked[0] if ranked else None
+    return ranked[0].number if ranked else None
 
 
 def _real_import(line: cst.SimpleStatementLine) -> bool:
@@ -142,7 +145,7 @@ def _from(names: list[str]) -> str:
     return "from headspec import (\n" + "".join(f"    {name},\n" for name in names) + ")"
 
 
-def _insert(cell: CodeCell, lines: list[str]) -> str:
+def _insert(cell: CodeCell, lines: list[str], ended: bool) -> str:
     newline = cell.module.default_newline
     block = "\n".join(lines).replace("\n", newline)
     anchor = _anchor(cell)
@@ -155,9 +158,13 @@ def _insert(cell: CodeCell, lines: list[str]) -> str:
         at = end + match.end()
         return code[:at] + block + newline + code[at:]
     at, gap = _top(cell)
-    tail = newline if code[at:].strip() else ""
+    tail = newline if code[at:].strip() or (not code and ended) else ""
     head = newline if at and not code[:at].endswith(("\n", "\r")) else ""
     return code[:at] + head + block + tail + (newline if gap and tail else "") + code[at:]
+
+
+def _ended(program: Program, number: int) -> bool:
+    return any(cell.number == number and cell.code.endswith("\n") for cell in program.cells)
 
 
 def _anchor(cell: CodeCell) -> cst.SimpleStatementLine | None:
@@ -194,7 +201,7 @@ def _top(cell: CodeCell) -> tuple[int, bool]:
             break
         if text.strip():
             at = match.end()
-    return at, True
+    return at, bool(code.strip())
 
 
 def _merged(cell: CodeCell, statement: cst.ImportFrom, names: list[str], module: bool) -> str:

@@ -155,6 +155,8 @@ def _alias(node: cst.Import | cst.ImportFrom, name: str) -> cst.ImportAlias | No
 
 def _quiet(node: cst.Import | cst.ImportFrom, alias: cst.ImportAlias, modules: tuple[str, ...]) -> bool:
     full = module_of(node) if isinstance(node, cst.ImportFrom) else ""
+    if any(one is alias and text in modules for _, text, one in imported(node)):
+        return True
     if isinstance(node, cst.Import):
         full = next((text for _, text, one in imported(node) if one is alias), "")
         written = cst.Module([]).code_for_node(alias.name)

@@ -312,6 +312,8 @@ def _one_log(found: list[Entry], stands: str | None) -> list[Entry]:
 
 def _entry(cell: Cell, rows: list[str], row: int, under_log: bool) -> Entry | None:
     line = rows[row]
+    if re.match(r"(?i)[\W_]*(?:(?:current|notebook|latest)[ \t]+)?version[*_]*[ \t]*:", line) and line[:1] != "#":
+        return None  # "Version: 1.2" says what the notebook is, and "Version 1.2: …" what was done
     heading, bold, bullet = _HEADING.match(line), _BOLD.match(line), _BULLET.match(line)
     if heading is not None or bold is not None:
         text = heading.group("text") if heading is not None else bold.group("text") if bold is not None else ""
@@ -349,7 +351,7 @@ def _log_number(text: str, under_log: bool) -> re.Match[str] | None:
         said = bool(_LOG_WORD.search(before))
         bare = not re.search(r"\w", before)
         if pattern is _MARKED:
-            alone = re.match(r"[\s*_`)\]:(\[]*(?:$|[:(\[–—-]|\d{4})", text[match.end() :])
+            alone = re.match(r"[\s`)\]]*(?:\*\*|__|$|[:(\[–—-]|\d{4})", text[match.end() :])
             if under_log or said or (bare and alone):
                 return match
         elif (
@@ -450,15 +452,18 @@ def _modelled(rows: list[str], model: Entry, new: str, lines: Sequence[str], now
         if match.group("number") == model.number
     )
     before, after = head[: match.start("number")], head[match.end("number") :]
-    summary = " and ".join(lines)
+    summary = "; ".join([lines[0], *(line[:1].lower() + line[1:] for line in lines[1:])])
     if model.style == "row":
         return [_table_row(head, model, new, summary, now)]
     if model.style.startswith("item"):
         return [before + new + _tail(after, now, summary)]
-    first = before + new + _tail(after, now, lines[0])
-    rest = lines if _tail_text(after) is None else lines[1:] or lines
     body = rows[model.row + 1 : model.end]
     bullet = next((_BULLET.match(line) for line in body if _BULLET.match(line)), None)
+    spoken = _tail_text(after) is not None
+    if spoken and not any(line.strip() for line in body):
+        return [before + new + _tail(after, now, summary)]
+    first = before + new + _tail(after, now, lines[0])
+    rest = lines[1:] or lines if spoken else lines
     blank = [""] if body and not body[0].strip() else []
     if bullet is None:
         return [first, *blank, *(f"{line}." for line in [". ".join(rest)])]

@@ -12,12 +12,11 @@ import pandas as pd
 
 from headspec.arrays import kind_of
 from headspec.charts import parts
+from headspec.charts.training_axes import FOOT, AxisType, ValueAxis, value_axis
 from headspec.charts.training_panels import Shared, events_panel, line_panel
 from headspec.charts.training_rows import (
-    FOOT,
-    AxisType,
     Line,
-    ValueAxis,
+    beyond_frame,
     crowded,
     epochs_frame,
     events_frame,
@@ -26,9 +25,8 @@ from headspec.charts.training_rows import (
     panel_of,
     step_domain,
     thin,
-    value_axis,
 )
-from headspec.charts.training_words import absent, marked, reduced, training_text
+from headspec.charts.training_words import absent, not_numbers, out_of_reach, reduced, training_text
 from headspec.errors import DataError, HeadspecWarning, KindError
 from headspec.tables.events import EVENTS, events_per_step, events_table
 from headspec.tables.history import History, Series, read_history
@@ -106,8 +104,8 @@ def visualize_training_progress(
     measured now and then. A slashed circle at the top of a panel is NaN or infinite there; a triangle at an edge is a value
     beyond the axis, with its number.
 
-    A panel is linear as long as nine tenths of its points share a twentieth of its height, and log otherwise where all
-    values are positive. What is a million times the lower quarter of the values lies beyond the axis.
+    Axes are linear, but for a perplexity that spans a factor of ten. Values more than twenty interquartile ranges outside
+    the middle half of a panel lie beyond its axis, unless a log axis suits them all; `scales` overrules this.
 
     Drag or turn the wheel to zoom along the steps, which shows the points kept, no more; click a legend entry to pick a
     line. Values are drawn to six significant digits, more where a range is small beside
@@ -139,16 +137,15 @@ def visualize_training_progress(
     bars, at_steps = events_frame(counts, named, max_display_points, width, domain)
     axes = _axes(lines, gaps, dict(scales or {}), height, FOOT if crowded(bars) and len(runs) == 1 else 0)
     epochs, epochs_note = epochs_frame(history.series, width, domain)
-    shared = Shared(width, domain, lines_frame(lines, axes), gaps, bars, epochs, runs, zoom)
-    said = [
-        *reduced(lines, bars, at_steps, max_display_points),
-        epochs_note,
-        *marked(lines, axes),
-        *absent(chosen, bars, left, show_perplexity and metrics is None),
-    ]
-    heading = parts.heading(title if title is not None else _title(runs), said, width=width)
+    beyond = beyond_frame(lines, axes, width, domain)
+    whole = all(item.step.dtype.kind == "i" for items in chosen.values() for item in items)
+    shared = Shared(width, domain, lines_frame(lines, axes), gaps, beyond, bars, epochs, runs, zoom, whole)
+    thinned = [*reduced(lines, bars, at_steps, max_display_points), epochs_note]
+    rest = [*out_of_reach(beyond), *absent(chosen, bars, left, show_perplexity and metrics is None)]
+    notes = [*thinned, *not_numbers(lines), *rest]
+    heading = parts.heading(title if title is not None else _title(runs), notes, width=width)
     return _stack(shared, chosen, lines, axes, height).properties(
-        title=heading, description=training_text(runs, lines, counts, named, epochs, said)
+        title=heading, description=training_text(runs, lines, counts, named, epochs, [*thinned, *rest])
     )
 
 
@@ -213,12 +210,12 @@ def _axes(
     for panel in panels:
         mine = [line for line in lines if line.panel == panel]
         lanes = int(gaps.loc[gaps["panel"] == panel, "_lane"].nunique()) if len(gaps) else 0
-        prefer_log = panel == "perplexity"
-        axes[panel] = value_axis(
-            mine, _height(panel, height), lanes, forced.get(panel), prefer_log=prefer_log, foot=foot
-        )
         if forced.get(panel) == "log" and not any((line.value > 0).any() for line in mine):
             raise DataError(f"scales={{{panel!r}: 'log'}} needs positive values; {panel} has none")
+        values = np.concatenate([line.value for line in mine])
+        axes[panel] = value_axis(
+            values, panel, _height(panel, height), lanes=lanes, forced=forced.get(panel), foot=foot
+        )
     return axes
 
 

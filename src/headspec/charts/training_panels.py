@@ -11,14 +11,14 @@ import altair as alt
 import pandas as pd
 
 from headspec.charts import parts
-from headspec.charts.training_rows import FOOT, LANE, Line, ValueAxis, crowded
+from headspec.charts.training_axes import FOOT, LANE, NAMES, ValueAxis, altair_axis, count_ticks, ticks
+from headspec.charts.training_rows import Line, crowded
 
 NO_NUMBER = "M-.75,0A.75,.75,0,1,1,.75,0A.75,.75,0,1,1,-.75,0M-.53,.53L.53,-.53"
 """A slashed circle: measured, and not a number that can be drawn."""
 DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3]]
 FADED = 0.12
 GREY = parts.CATEGORY_COLOURS[7]
-_NAMES = {"loss": "Loss", "sparsity": "Sparsity", "perplexity": "Perplexity"}
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,12 @@ class Shared:
     domain: tuple[float, float]
     lines: pd.DataFrame
     gaps: pd.DataFrame
+    beyond: pd.DataFrame
     events: pd.DataFrame
     epochs: pd.DataFrame
     runs: list[str]
     zoom: str
+    whole_steps: bool
 
     @property
     def packed(self) -> bool:
@@ -73,7 +75,7 @@ def line_panel(
     y = alt.Y(
         f"{'_y' if axis.beyond else 'value'}:Q",
         scale=alt.Scale(domain=[axis.low, axis.high], type=axis.type, nice=False, zero=False),
-        axis=_value_axis(panel, metrics, axis, height),
+        axis=altair_axis(panel, metrics, axis, height),
     )
     base = _rows(shared, panel)
     stroke = base.mark_line(
@@ -98,7 +100,7 @@ def line_panel(
     layers: list[alt.Chart] = [*_rules(shared, height, first=first), stroke.add_params(parts.step_zoom(shared.zoom))]
     layers.append(_dots(shared, base, y, colour, None if shown is None else pick))
     if axis.beyond:
-        layers += _beyond(shared, base, lines, axis, height, colour)
+        layers += _beyond(shared, panel, height, colour)
     if len(shared.gaps) and (shared.gaps["panel"] == panel).any():
         layers += _gaps(shared, panel, colour, below=LANE if axis.above else 0)
     return _panel(layers, shared, height)
@@ -131,35 +133,35 @@ def _dots(shared: Shared, base: alt.Chart, y: alt.Y, colour: alt.Color, pick: al
     return points.encode(opacity=few.then(alt.value(1)).otherwise(alt.value(0)))
 
 
-def _beyond(
-    shared: Shared, base: alt.Chart, lines: Sequence[Line], axis: ValueAxis, height: int, colour: alt.Color
-) -> list[alt.Chart]:
-    """Return the marks of values that the axis does not reach, each side with its extreme in numbers."""
+def _beyond(shared: Shared, panel: str, height: int, colour: alt.Color) -> list[alt.Chart]:
+    """Return the marks of values that the axis does not reach, along the edge that they lie beyond, the extreme in numbers."""
+    tooltip = [alt.Tooltip("run:N")] if shared.by_run else []
+    tooltip += [alt.Tooltip("metric:N"), alt.Tooltip("step:Q", format=",~r"), alt.Tooltip("last_step:Q", format=",~r")]
+    tooltip += [alt.Tooltip("value:Q", title="extreme", format=".4~g"), alt.Tooltip("points:Q", format=",~r")]
+    mine = shared.beyond[(shared.beyond["panel"] == panel) & shared.beyond["_peak"]]
     layers = []
-    values = pd.concat([pd.DataFrame({"step": line.series.step[line.rows], "value": line.value}) for line in lines])
-    values = values[values["value"].abs() < math.inf]
-    for above in (True, False):
-        out = values[values["value"] > axis.most] if above else values[values["value"] < axis.least]
-        if out.empty:
-            continue
-        at = LANE / 2 + 1 if above else height - LANE / 2 - 1
-        test = f"isValid(datum.value) && datum.value {'>' if above else '<'} {axis.most if above else axis.least!r}"
-        marks = base.transform_filter(test).mark_point(
-            shape="triangle-up" if above else "triangle-down", filled=True, size=60, clip=True, opacity=1
+    for row in mine.itertuples():
+        above = row.side == "above"
+        base = alt.Chart(shared.beyond).transform_filter(
+            alt.FieldEqualPredicate(field="panel", equal=panel) & alt.FieldEqualPredicate(field="side", equal=row.side)
         )
-        tooltip = [alt.Tooltip("metric:N"), alt.Tooltip("step:Q", format=",~r"), alt.Tooltip("value:Q", format=".4~g")]
-        layers.append(marks.encode(x=shared.x(), y=alt.value(at), color=colour, tooltip=tooltip))
-        size = out["value"].to_numpy()
-        peak = out.iloc[int(size.argmax() if above else size.argmin())]
-        right = (float(peak["step"]) - shared.domain[0]) / (shared.domain[1] - shared.domain[0]) > 0.8
-        label = base.transform_filter(f"datum.value === {float(peak['value'])!r}").mark_text(
-            align="right" if right else "left",
-            dx=-8 if right else 8,
+        at = {"y": alt.value(LANE / 2 + 1 if above else height - LANE / 2 - 1)}
+        span = base.mark_rule(strokeWidth=4, opacity=0.45, clip=True)
+        layers.append(span.encode(x=shared.x(), x2="last_step:Q", color=colour, **at))
+        shape = "triangle-up" if above else "triangle-down"
+        marks = base.mark_point(shape=shape, filled=True, size=60, clip=True, opacity=1)
+        layers.append(marks.encode(x=shared.x(), color=colour, tooltip=tooltip, **at))
+        # beside the stretch, on the side where there is room
+        left = (row.step - shared.domain[0]) / (shared.domain[1] - shared.domain[0]) > 0.15
+        label = base.transform_filter("datum._peak").mark_text(
+            align="right" if left else "left",
+            dx=-8 if left else 8,
             baseline="middle",
             style="headspec-label",
             clip=True,
         )
-        layers.append(label.encode(x=shared.x(), y=alt.value(at), text=alt.Text("value:Q", format=".3~g")))
+        text = alt.Text("value:Q", format=".3~g")
+        layers.append(label.encode(x=shared.x("step" if left else "last_step"), text=text, **at))
     return layers
 
 
@@ -193,7 +195,7 @@ def events_panel(shared: Shared, height: int, *, first: bool, last: bool) -> alt
         axis=alt.Axis(
             title="Heads",
             labelExpr="format(abs(datum.value), ',d')",
-            **_ticks(_count_ticks(least, most, height)),
+            **ticks(count_ticks(least, most, height)),
             labelOverlap=False,
         ),
     )
@@ -216,7 +218,9 @@ def events_panel(shared: Shared, height: int, *, first: bool, last: bool) -> alt
 
 def _events_lanes(shared: Shared, height: int, *, first: bool, last: bool) -> alt.LayerChart:
     events = shared.events
-    lane = alt.Y("run:N", sort=shared.runs, title=None, scale=alt.Scale(domain=shared.runs))
+    # long names differ at their ends: cut in the middle
+    names = alt.Axis(title=None, labelExpr="truncate(datum.label, 26, 'center')")
+    lane = alt.Y("run:N", sort=shared.runs, axis=names, scale=alt.Scale(domain=shared.runs))
     shift = alt.YOffset("event:N", sort=["revived", "pruned"], scale=alt.Scale(domain=["revived", "pruned"]))
     symbols = alt.Chart(events).mark_point(strokeWidth=1.8, size=42, filled=False, opacity=1, clip=True)
     symbols = symbols.encode(
@@ -283,7 +287,7 @@ def _epoch_axis(shared: Shared) -> alt.Axis:
     word = "'epoch ' + " if apart > 62 else "(datum.index == 0 ? 'epoch ' : '') + "
     return alt.Axis(
         orient="top",
-        **_ticks(steps),
+        **ticks(steps),
         labelExpr=f"{word}{epochs}[indexof({steps}, datum.value)]",
         labelOverlap=True,
         labelPadding=1,
@@ -295,53 +299,16 @@ def _epoch_axis(shared: Shared) -> alt.Axis:
 
 
 def _step_axis(shared: Shared, last: bool) -> alt.Axis:
-    same: dict[str, Any] = {"tickCount": max(2, shared.width // 70), "tickMinStep": 1, "grid": False}
+    low, high = (math.ceil(shared.domain[0]), math.floor(shared.domain[1]))
+    room = max(2, shared.width // 70)
+    few = shared.whole_steps and high - low < room  # no ticks between two steps
+    same: dict[str, Any] = ticks(range(low, high + 1)) | {"format": ",d"} if few else {"tickCount": room}
+    same["grid"] = False
     return alt.Axis(title="Step", **same) if last else alt.Axis(title=None, labels=False, ticks=False, **same)
 
 
-def _value_axis(panel: str, metrics: Sequence[str], axis: ValueAxis, height: int) -> alt.Axis:
-    name = metrics[0] if len(metrics) == 1 and metrics[0] not in _NAMES else _NAMES.get(panel, panel)
-    title = f"{name} (log)" if axis.type == "log" else name
-    if axis.type == "log":
-        ticks = _log_ticks(axis.low, axis.high, height)
-        return alt.Axis(title=title, format=",~g" if axis.most < 1e6 else "~e", **_ticks(ticks))
-    size = max(abs(axis.least), abs(axis.most))
-    form: Any = alt.Undefined
-    label: Any = alt.Undefined
-    if panel == "sparsity" and axis.least >= 0 and axis.most <= 1:
-        form = ".0%" if axis.most >= 0.04 else ".1~%"
-    elif size >= 1e6 or 0 < size < 1e-3:
-        label = "datum.value == 0 ? '0' : format(datum.value, '~e')"
-    return alt.Axis(title=title, tickCount=max(3, height // 30), format=form, labelExpr=label)
-
-
-def _ticks(values: Sequence[float]) -> dict[str, Any]:
-    """Return the ticks of an axis; Vega drops some of its explicit values unless their count is asked for too."""
-    return {"values": list(values), "tickCount": max(len(values), 2)}
-
-
-def _log_ticks(least: float, most: float, height: int) -> list[float]:
-    """Return round numbers within a range, as many as there is room for."""
-    low, high = math.floor(math.log10(least)), math.ceil(math.log10(most))
-    room = max(2, height // 20)
-    for factors in ((1, 1.5, 2, 3, 4, 5, 7), (1, 2, 3, 5), (1, 2, 5), (1, 3), (1,)):
-        ticks = [factor * 10.0**power for power in range(low, high + 1) for factor in factors]
-        ticks = [float(f"{tick:.3g}") for tick in ticks if least <= tick <= most]
-        if len(ticks) <= room:
-            break
-    every = -(-len(ticks) // room)
-    return ticks[::every] if len(ticks) > 1 else [float(f"{least:.3g}"), float(f"{most:.3g}")]
-
-
-def _count_ticks(least: float, most: float, height: int) -> list[float]:
-    """Return whole numbers around 0, far enough apart to be read."""
-    room = 14 * (1.44 * (most - least) or 1.0) / height
-    step = next((n * 10**p for p in range(12) for n in (1, 2, 5) if n * 10**p >= room), 10**12)
-    return [float(tick) for tick in range(math.ceil(least / step) * step, math.floor(most / step) * step + 1, step)]
-
-
 def _slug(panel: str) -> str:
-    return panel if panel in _NAMES else "metrics"
+    return panel if panel in NAMES else "metrics"
 
 
 def _panel(layers: list[alt.Chart], shared: Shared, height: Any) -> alt.LayerChart:

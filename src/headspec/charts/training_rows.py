@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from headspec.arrays import NumpyArray
-from headspec.reduce.lines import gap_marks, significant, sum_counts, thin_columns, thin_levels, thin_line
+from headspec.charts.training_axes import EDGE, ValueAxis
+from headspec.reduce.lines import (
+    gap_marks,
+    level_changes,
+    significant,
+    sum_counts,
+    thin_columns,
+    thin_levels,
+    thin_line,
+)
 from headspec.tables.events import EVENTS
 from headspec.tables.history import Series
 from headspec.tables.history_cells import HEAD_COUNTS
@@ -21,7 +30,6 @@ from headspec.tables.packing import KEY
 from headspec.text import head_names
 
 Floats = npt.NDArray[np.float64]
-AxisType = Literal["linear", "log"]
 
 PLAIN_ROWS = 4_000
 """Up to here a row per point; above, a row per line with its points as lists."""
@@ -29,18 +37,8 @@ DOT_ROOM = 9.0
 """Pixels between two points of a line from which on each is drawn as a dot too."""
 BAR = 3
 """Pixels of the narrowest bar of head events."""
-EDGE = 8
-"""Pixels between the outermost values of a panel and its edges."""
-LANE = 11
-"""Pixels of a lane of marks along a panel's edge."""
-FOOT = 6
-"""Pixels of the ticks at a panel's foot that stand for head events."""
 MANY = 40
 """Bars of head events from which on rules through every panel would hide the lines."""
-FAR = 1e6
-"""What is so many times the lower quarter of a panel's values is marked at its edge instead of stretching the axis."""
-FLAT = 0.05
-"""An axis on which nine tenths of the points share less of the height than this is not linear."""
 
 
 @dataclass(frozen=True)
@@ -52,32 +50,7 @@ class Line:
     rows: NumpyArray
     value: Floats  # of these rows, rounded
     dots: bool
-
-
-@dataclass(frozen=True)
-class ValueAxis:
-    """The value axis of a panel: what it reaches, and whether some values lie beyond."""
-
-    type: AxisType
-    low: float  # of the axis, margins included
-    high: float
-    least: float  # of the values within
-    most: float
-    above: bool  # whether some lie beyond
-    below: bool
-
-    @property
-    def beyond(self) -> bool:
-        """Whether some values are not reached."""
-        return self.above or self.below
-
-    def clip(self, value: Floats) -> Floats:
-        """Return where values are drawn: those beyond the axis just outside the panel, where the line is cut off."""
-        if self.type == "log":
-            room = (self.high / self.low) ** 0.2
-            return np.clip(value, self.low / room, self.high * room)
-        room = 0.2 * (self.high - self.low)
-        return np.clip(value, self.low - room, self.high + room)
+    thinned: bool  # whether points are left out that a reader could see
 
 
 def panel_of(metric: str) -> str:
@@ -104,15 +77,17 @@ def thin(series: Series, panel: str, max_points: int | None, width: int, domain:
     """Return what is drawn of a series."""
     step, value = series.step, series.value
     name = f"{series.metric!r}"
+    enough = len(step)
     if panel == "sparsity":
         rows = thin_levels(step, value, max_points, width, domain, name=name)
+        enough = len(level_changes(value))
     elif max_points is None:
         rows = thin_columns(step, value, width, domain)
     else:
         rows = thin_line(step, value, max_points, name=name)
     span = (float(step[-1]) - float(step[0])) / (domain[1] - domain[0]) * width
     dots = len(step) == 1 or (panel != "sparsity" and span / (len(step) - 1) >= DOT_ROOM)
-    return Line(series, panel, rows, rounded(value[rows]), dots)
+    return Line(series, panel, rows, rounded(value[rows]), dots, len(rows) < enough)
 
 
 def rounded(value: Floats) -> Floats:
@@ -120,60 +95,9 @@ def rounded(value: Floats) -> Floats:
     finite = value[np.isfinite(value)]
     if not len(finite):
         return value
-    span, size = float(finite.max() - finite.min()), float(np.abs(finite).max())
+    span, size = float(finite.max()) - float(finite.min()), float(np.abs(finite).max())
     more = math.floor(math.log10(size / span)) if 0 < span < size else 0
     return significant(value, min(6 + more, 15))
-
-
-def value_axis(
-    lines: Sequence[Line], height: int, lanes: int, forced: AxisType | None, *, prefer_log: bool, foot: int = 0
-) -> ValueAxis:
-    """Decide the axis of a panel from the points it draws.
-
-    Linear as long as nine tenths of the points share a twentieth of the height or more; log otherwise, if all are
-    positive (a perplexity earlier: from a factor of 10). What is a million times the lower quarter of the values, or far
-    outside them where they are not all positive, lies beyond the axis and is marked at its edge.
-    """
-    values = np.concatenate([line.value for line in lines])
-    values = values[np.isfinite(values)]
-    inside, kind = values, forced
-    if not len(values):
-        return ValueAxis("linear", 0.0, 1.0, 0.0, 1.0, False, False)
-    if forced == "log":
-        inside = values[values > 0]
-    elif forced is None:
-        positive = bool((values > 0).all())
-        inside = values[np.abs(values) <= FAR * max(float(np.quantile(np.abs(values), 0.25)), _tiny(values))]
-        low, high = (float(part) for part in np.quantile(inside, [0.05, 0.95]))
-        least, most = float(inside.min()), float(inside.max())
-        flat = most > least and (high - low) < FLAT * (most - least) and len(inside) > 2
-        kind = "log" if positive and (flat or (prefer_log and most > 10 * least)) else "linear"
-        if flat and not positive and high > low:
-            inside = inside[(inside >= low - 3 * (high - low)) & (inside <= high + 3 * (high - low))]
-    if not len(inside):
-        return ValueAxis("log", 1.0, 10.0, 1.0, 10.0, False, True)
-    least, most = float(inside.min()), float(inside.max())
-    above, below = bool((values > most).any()), bool((values < least).any())
-    top, bottom = EDGE + LANE * (lanes + above), EDGE + LANE * below + foot
-    kind = kind or "linear"
-    low, high = _ends(least, most, kind, top / max(height - top - bottom, 1), bottom / max(height - top - bottom, 1))
-    if least >= 0 > low and not foot:
-        low = 0.0
-    return ValueAxis(kind, low, high, least, most, above, below)
-
-
-def _tiny(values: Floats) -> float:
-    size = np.abs(values)
-    return float(size[size > 0].min()) if (size > 0).any() else 1.0
-
-
-def _ends(least: float, most: float, kind: AxisType, above: float, below: float) -> tuple[float, float]:
-    if kind == "log":
-        low, high = math.log10(least), math.log10(most)
-        span = (high - low) or 0.2
-        return 10 ** (low - below * span), 10 ** (high + above * span)
-    span = (most - least) or 0.2 * abs(most) or 1.0
-    return least - below * span, most + above * span
 
 
 def lines_frame(lines: Sequence[Line], axes: dict[str, ValueAxis]) -> pd.DataFrame:
@@ -194,7 +118,9 @@ def lines_frame(lines: Sequence[Line], axes: dict[str, ValueAxis]) -> pd.DataFra
         {"run": line.series.run, "metric": line.series.metric, "panel": line.panel, "_dots": line.dots}
         for line in lines
     ]
-    if sum(len(line.rows) for line in lines) <= PLAIN_ROWS:
+    if not lines:
+        frame = pd.DataFrame({"step": [], "panel": []})
+    elif sum(len(line.rows) for line in lines) <= PLAIN_ROWS:
         rows = [pd.DataFrame({**key, **part}) for key, part in zip(keys, parts, strict=True)]
         frame = pd.concat(rows, ignore_index=True)
     else:
@@ -239,6 +165,43 @@ def gaps_frame(lines: Sequence[Line], width: int, domain: tuple[float, float]) -
     frame = pd.DataFrame(rows)
     frame.attrs[KEY] = {"name": "gaps"}
     return frame
+
+
+def beyond_frame(
+    lines: Sequence[Line], axes: Mapping[str, ValueAxis], width: int, domain: tuple[float, float]
+) -> pd.DataFrame:
+    """Return a row per stretch of values that an axis does not reach: first and last step, the extreme, how many."""
+    rows: list[dict[str, Any]] = []
+    for line in lines:
+        axis, step, value = axes[line.panel], line.series.step, line.series.value
+        slack = 1e-5 * (axis.most - axis.least)  # the ends of the axis are rounded
+        for side, sign, there in (("above", 1, axis.above), ("below", -1, axis.below)):
+            if not there:
+                continue
+            out = np.isfinite(value) & ((value > axis.most + slack) if sign > 0 else (value < axis.least - slack))
+            marks = gap_marks(step, np.where(out, np.nan, 0.0), width // 6, domain)
+            keys = {"run": line.series.run, "metric": line.series.metric, "panel": line.panel, "side": side}
+            for first, last, points in zip(
+                *(part.tolist() for part in (marks.first, marks.last, marks.nan)), strict=True
+            ):
+                extreme = _furthest(step, value, out, first, last, sign)
+                rows.append(
+                    {**keys, "step": first, "last_step": last, "value": extreme, "points": points, "_peak": False}
+                )
+    frame = pd.DataFrame(rows)
+    if rows:
+        for (_, side), part in frame.groupby(["panel", "side"], sort=False)["value"]:
+            frame.loc[part.idxmax() if side == "above" else part.idxmin(), "_peak"] = True
+    frame.attrs[KEY] = {"name": "beyond"}
+    return frame
+
+
+def _furthest(
+    step: NumpyArray, value: Floats, out: npt.NDArray[np.bool_], first: float, last: float, sign: int
+) -> float:
+    low, high = int(np.searchsorted(step, first)), int(np.searchsorted(step, last, "right"))
+    found = value[low:high][out[low:high]]
+    return float(rounded(np.asarray([found.max() if sign > 0 else found.min()]))[0])
 
 
 def events_frame(

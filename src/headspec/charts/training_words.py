@@ -3,58 +3,60 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from headspec.charts.describe import sentence
-from headspec.charts.training_rows import Line, ValueAxis
+from headspec.charts.training_rows import Line
 from headspec.tables.events import state_at
 from headspec.tables.history import Series
 from headspec.tables.history_cells import HEAD_COUNTS
 from headspec.text import count, head_names, listing, number
 
+FULL = 3
+"""Up to so many runs are described one by one."""
+
 
 def brief(value: float) -> str:
-    """Return a number for a sentence or a label: 1e+60 and not 1.00e+60."""
+    """Return a number for a sentence: 1e+60 and not 1.00e+60."""
     return re.sub(r"\.?0+e", "e", number(value))
 
 
 def reduced(lines: Sequence[Line], bars: pd.DataFrame, at_steps: int, max_points: int | None) -> list[str]:
     """Return the notes on what was thinned and summed."""
     notes = []
-    thinned = [line for line in lines if len(line.rows) < len(line.series.step) and line.panel != "sparsity"]
+    thinned = [line for line in lines if line.thinned]
     if thinned:
         longest = max(len(line.series.step) for line in thinned)
         most = max_points or max(len(line.rows) for line in thinned)
-        how = "minimum and maximum per half pixel" if max_points is None else "minimum and maximum per span"
-        notes.append(f"lines show up to {most:,} of {longest:,} points ({how}, gaps; zooming adds none)")
+        how = "half pixel" if max_points is None else "span"
+        notes.append(
+            f"lines show up to {most:,} of {longest:,} points (minimum and maximum per {how}, gaps; zooming adds none)"
+        )
     if len(bars) and (bars["last_step"] != bars["step"]).any():
         notes.append(f"heads of {count(at_steps, 'step')} summed in {count(bars['step'].nunique(), 'bar')}")
     return notes
 
 
-def marked(lines: Sequence[Line], axes: Mapping[str, ValueAxis]) -> list[str]:
-    """Return the notes on what is not a number and on what lies beyond an axis."""
+def not_numbers(lines: Sequence[Line]) -> list[str]:
+    """Return the notes on NaN and infinities."""
+    several = len({line.series.run for line in lines}) > 1
+    found = [(line.series, _not_numbers(line.series)) for line in lines]
+    if sum(bool(kinds) for _, kinds in found) > 6:
+        points = sum(int((~np.isfinite(series.value)).sum()) for series, _ in found)
+        return [f"{count(points, 'value')} of {sum(bool(kinds) for _, kinds in found)} lines are NaN or ∞"]
+    return [f"{series.metric}{f' of {series.run}' if several else ''} is {kinds}" for series, kinds in found if kinds]
+
+
+def out_of_reach(beyond: pd.DataFrame) -> list[str]:
+    """Return the notes on values beyond an axis."""
     notes = []
-    for line in lines:
-        kinds = _not_numbers(line.series)
-        if kinds:
-            notes.append(f"{_whose(line, lines)} is {kinds}")
-    for panel, axis in axes.items():
-        if not axis.beyond:
-            continue
-        values = np.concatenate([line.series.value for line in lines if line.panel == panel])
-        values = values[np.isfinite(values)]
-        low, high = (
-            axis.least - abs(1e-4 * axis.least),
-            axis.most + abs(1e-4 * axis.most),
-        )  # the drawn values are rounded
-        for out, side, extreme in ((values > high, "above", "up to"), (values < low, "below", "down to")):
-            if out.any():
-                end = values[out].max() if side == "above" else values[out].min()
-                notes.append(f"{count(int(out.sum()), 'value')} {side} the {panel} axis, {extreme} {brief(float(end))}")
+    for (panel, side), part in beyond.groupby(["panel", "side"], sort=False) if len(beyond) else ():
+        extreme = part["value"].max() if side == "above" else part["value"].min()
+        end = f"{'up' if side == 'above' else 'down'} to {brief(float(extreme))}"
+        notes.append(f"{count(int(part['points'].sum()), 'value')} {side} the {panel} axis, {end}")
     return notes
 
 
@@ -76,71 +78,99 @@ def training_text(
     counts: Sequence[Series],
     named: Mapping[str, pd.DataFrame],
     epochs: pd.DataFrame,
-    said: Sequence[str],
+    notes: Iterable[str],
 ) -> str:
     """Return what the training shows: ends and extremes of each metric, the heads pruned and revived, what was reduced."""
-    steps = [end for item in [*(line.series for line in lines), *counts] for end in (item.step[0], item.step[-1])]
-    span = (
-        f"over steps {_step(min(steps))} to {_step(max(steps))}"
-        if min(steps) < max(steps)
-        else f"at step {_step(min(steps))}"
+    ends = [end for item in [*(line.series for line in lines), *counts] for end in (item.step[0], item.step[-1])]
+    whose = f" of {listing(runs)}" if len(runs) > 1 else ""
+    at = (
+        f"over steps {_step(min(ends))} to {_step(max(ends))}"
+        if min(ends) < max(ends)
+        else f"at step {_step(min(ends))}"
     )
-    ruled = (
-        f", rules at the first steps of epochs {epochs['epoch'].min()} to {epochs['epoch'].max()}"
-        if len(epochs) > 1
-        else ""
-    )
-    pieces = [f"Training of {listing(runs)} {span}{ruled}" if len(runs) > 1 else f"Training {span}{ruled}"]
-    for run in runs:
-        lead = f"{run}: " if len(runs) > 1 else ""
-        pieces += [f"{lead}{_line_text(line)}" for line in lines if line.series.run == run]
-        mine = [item for item in counts if item.run == run]
-        if any(np.nansum(item.value) for item in mine):
-            pieces.append(lead + _heads_text(mine, named.get(run)))
+    ruled = f", epochs {epochs['epoch'].min()} to {epochs['epoch'].max()} ruled" if len(epochs) > 1 else ""
+    pieces = [f"Training{whose} {at}{ruled}"]
+    if len(runs) <= FULL:
+        for run in runs:
+            lead = f"{run}: " if len(runs) > 1 else ""
+            pieces += [lead + _line_text(line) for line in lines if line.series.run == run]
+            pieces.append(_lead(lead, _heads_text([item for item in counts if item.run == run], named.get(run))))
+    else:
+        pieces += [_over_runs(metric, lines) for metric in dict.fromkeys(line.series.metric for line in lines)]
+        pieces.append(_heads_over_runs(counts))
     if any((line.value != line.series.value[line.rows])[np.isfinite(line.value)].any() for line in lines):
-        said = [*said, "values rounded to six significant digits or more"]
-    notes = "; ".join(note for note in said if note)
-    return sentence(*pieces, notes[:1].upper() + notes[1:])
+        notes = [*notes, "values rounded to six significant digits or more"]
+    said = "; ".join(note for note in notes if note)
+    return sentence(*pieces, f"Note: {said}" if said else "")
+
+
+def _lead(lead: str, text: str) -> str:
+    return lead + text if text else ""
 
 
 def _line_text(line: Line) -> str:
-    series = line.series
+    series, kinds = line.series, _not_numbers(line.series)
     finite = np.isfinite(series.value)
-    name, steps, values = series.metric, series.step[finite], series.value[finite]
+    steps, values = series.step[finite], series.value[finite]
     if not len(values):
-        return f"{name}: no finite value ({_not_numbers(series)})"
+        return f"{series.metric} has no finite value: {kinds}"
+    low, high = int(values.argmin()), int(values.argmax())
     if len(values) == 1:
-        text = f"{name} {brief(float(values[0]))} at step {_step(steps[0])}"
+        text = f"{series.metric} {brief(float(values[0]))} at step {_step(steps[0])}"
+    elif values[low] == values[high]:
+        text = f"{series.metric} {brief(float(values[0]))} throughout"
     else:
-        text = f"{name} from {brief(float(values[0]))} to {brief(float(values[-1]))}"
+        text = f"{series.metric} from {brief(float(values[0]))} to {brief(float(values[-1]))}"
         if line.panel != "sparsity":
-            low, high = int(values.argmin()), int(values.argmax())
             text += f", lowest {brief(float(values[low]))} at step {_step(steps[low])}"
             if high:
                 text += f", highest {brief(float(values[high]))} at step {_step(steps[high])}"
-    kinds = _not_numbers(series)
     return f"{text}, {kinds}" if kinds else text
 
 
+def _over_runs(metric: str, lines: Sequence[Line]) -> str:
+    """Return how a metric ends in several runs."""
+    ends = {}
+    for line in lines:
+        finite = line.series.value[np.isfinite(line.series.value)]
+        if line.series.metric == metric and len(finite):
+            ends[line.series.run] = float(finite[-1])
+    if not ends:
+        return f"{metric} has no finite value"
+    low, high = min(ends, key=lambda run: ends[run]), max(ends, key=lambda run: ends[run])
+    if ends[low] == ends[high]:
+        return f"{metric} ends at {brief(ends[low])} in every run"
+    return f"{metric} ends between {brief(ends[low])} ({low}) and {brief(ends[high])} ({high})"
+
+
+def _totals(series: Sequence[Series]) -> list[int]:
+    found = {item.metric: int(np.nansum(item.value[np.isfinite(item.value)])) for item in series}
+    return [found.get(metric, 0) for metric in HEAD_COUNTS]
+
+
 def _heads_text(series: Sequence[Series], named: pd.DataFrame | None) -> str:
-    totals = {item.metric: int(np.nansum(item.value)) for item in series}
-    pruned, revived = (totals.get(metric, 0) for metric in HEAD_COUNTS)
+    totals = _totals(series)
+    if not any(totals):
+        return ""
     busy = np.unique(np.concatenate([item.step[item.value > 0] for item in series]))
-    where = (
-        f"at step {_step(busy[0])}"
-        if len(busy) == 1
-        else f"at {count(len(busy), 'step')} from {_step(busy[0])} to {_step(busy[-1])}"
-    )
-    what = [count(total, noun) for total, noun in ((pruned, "pruning"), (revived, "revival")) if total]
-    text = f"{' and '.join(what)} of heads {where}"
+    where = f"at {count(len(busy), 'step')} from {_step(busy[0])} to {_step(busy[-1])}"
+    what = [count(total, noun) for total, noun in zip(totals, ("pruning", "revival"), strict=True) if total]
+    text = f"{' and '.join(what)} of heads {where if len(busy) > 1 else f'at step {_step(busy[0])}'}"
     if named is None:
         return text
     gone = [pair for pair, state in state_at(named).items() if state == "pruned"]
-    return (
-        f"{text}; {count(len(gone), 'head')} pruned at the end ({head_names(gone)})"
-        if gone
-        else f"{text}; none pruned at the end"
-    )
+    end = f"{count(len(gone), 'head')} pruned at the end ({head_names(gone)})" if gone else "none pruned at the end"
+    return f"{text}; {end}"
+
+
+def _heads_over_runs(counts: Sequence[Series]) -> str:
+    totals = [
+        _totals([item for item in counts if item.run == run]) for run in dict.fromkeys(item.run for item in counts)
+    ]
+    if not totals:
+        return ""
+    pruned, revived = zip(*totals, strict=True)
+    return f"{min(pruned):,} to {max(pruned):,} prunings and {min(revived):,} to {max(revived):,} revivals of heads in a run"
 
 
 def _not_numbers(series: Series) -> str:
@@ -148,17 +178,13 @@ def _not_numbers(series: Series) -> str:
     if np.isfinite(value).all():
         return ""
     kinds = (("NaN", np.isnan(value)), ("∞", value == np.inf), ("−∞", value == -np.inf))
-    return " and ".join(
-        f"{name} at {count(int(found.sum()), 'step')} ({_step(series.step[found][0])}"
-        + (f" to {_step(series.step[found][-1])})" if found.sum() > 1 else ")")
-        for name, found in kinds
-        if found.any()
-    )
-
-
-def _whose(line: Line, lines: Sequence[Line]) -> str:
-    several = len({other.series.run for other in lines}) > 1
-    return f"{line.series.metric} of {line.series.run}" if several else line.series.metric
+    said = []
+    for name, found in kinds:
+        steps = series.step[found]
+        if len(steps):
+            span = f"{_step(steps[0])} to {_step(steps[-1])}" if len(steps) > 1 else _step(steps[0])
+            said.append(f"{name} at {count(len(steps), 'step')} ({span})")
+    return " and ".join(said)
 
 
 def _step(step: float) -> str:

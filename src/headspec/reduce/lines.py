@@ -73,6 +73,12 @@ def thin_columns(step: NumpyArray, value: Floats, columns: int, domain: tuple[fl
     return _per_span(value, _bounds(step, 2 * columns, domain), columns, ends=False)
 
 
+def level_changes(value: Floats) -> Rows:
+    """Return the rows that say all of a step function: each row with a new level, and the last."""
+    same = (value[1:] == value[:-1]) | (np.isnan(value[1:]) & np.isnan(value[:-1]))
+    return _union(np.flatnonzero(np.concatenate([[True], ~same])), [len(value) - 1])
+
+
 def thin_levels(
     step: NumpyArray,
     value: Floats,
@@ -86,9 +92,7 @@ def thin_levels(
 
     Nothing is lost as long as they fit; beyond, spans of steps keep their first, last, least and greatest level.
     """
-    same = (value[1:] == value[:-1]) | (np.isnan(value[1:]) & np.isnan(value[:-1]))
-    changes = np.flatnonzero(np.concatenate([[True], ~same]))
-    changes = _union(changes, np.asarray([len(value) - 1]))
+    changes = level_changes(value)
     limit = 4 * columns if max_points is None else max_points
     if len(changes) <= limit:
         return changes

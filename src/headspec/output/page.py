@@ -71,6 +71,13 @@ def to_html(
         If the chart asks for addresses, or holds text or names that break the renderer.
     RenderError
         If it draws more marks than `max_marks`.
+
+    Examples
+    --------
+    >>> import headspec
+    >>> chart = headspec.visualize_entropy_heatmap([[0.2, 1.9], [1.1, 0.7]])
+    >>> headspec.to_html(chart)[:15]
+    '<!doctype html>'
     """
     if theme is None and chosen() is None:
         theme = "auto"

@@ -173,7 +173,7 @@ def to_png(
     background: str | None = None,
     max_marks: int = check.MAX_MARKS,
 ) -> bytes:
-    """Return a chart as a PNG image.
+    r"""Return a chart as a PNG image.
 
     Parameters
     ----------
@@ -206,6 +206,13 @@ def to_png(
         If the chart is too large to draw, or the renderer fails.
     DataError
         If the chart asks for addresses, or holds text or names that break the renderer; if a size makes no sense.
+
+    Examples
+    --------
+    >>> import headspec
+    >>> chart = headspec.visualize_entropy_heatmap([[0.2, 1.9], [1.1, 0.7]])
+    >>> headspec.to_png(chart, dpi=300)[:4]
+    b'\x89PNG'
     """
     drawing = draw(chart, theme=theme, background=background, max_marks=max_marks)
     return drawing.to_png(scale=scale, dpi=dpi, column=column)
@@ -222,7 +229,24 @@ def to_svg(
     """Return a chart as SVG text, with its title and description in it.
 
     Several such drawings can stand in one page: their ids are their own. With ``column=`` the drawing is stated to be that
-    wide in print. The arguments are those of `to_png`.
+    wide in print.
+
+    Parameters
+    ----------
+    chart, column, theme, background, max_marks
+        As for `to_png`.
+
+    Returns
+    -------
+    str
+        Well-formed XML. The same chart gives the same text in every process.
+
+    Examples
+    --------
+    >>> import headspec
+    >>> chart = headspec.visualize_entropy_heatmap([[0.2, 1.9], [1.1, 0.7]])
+    >>> headspec.to_svg(chart)[:4]
+    '<svg'
     """
     return draw(chart, theme=theme, background=background, max_marks=max_marks).to_svg(column=column)
 
@@ -237,8 +261,24 @@ def to_pdf(
 ) -> bytes:
     """Return a chart as a PDF page, vector and with its text as text.
 
-    A pixel of the chart is a point; with ``column=`` the page is that wide. The arguments are those of `to_png`. The same
-    chart gives the same bytes: the renderer's order of fonts, which varies, is made one.
+    A pixel of the chart is a point; with ``column=`` the page is that wide.
+
+    Parameters
+    ----------
+    chart, column, theme, background, max_marks
+        As for `to_png`.
+
+    Returns
+    -------
+    bytes
+        The document. The same chart gives the same bytes: the renderer's order of fonts, which varies, is made one.
+
+    Examples
+    --------
+    >>> import headspec
+    >>> chart = headspec.visualize_entropy_heatmap([[0.2, 1.9], [1.1, 0.7]])
+    >>> headspec.to_pdf(chart, column="single")[:4]
+    b'%PDF'
     """
     return draw(chart, theme=theme, background=background, max_marks=max_marks).to_pdf(column=column)
 

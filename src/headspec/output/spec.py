@@ -113,7 +113,12 @@ def to_json(
     """Return a chart as Vega-Lite JSON: the same chart gives the same text in every process.
 
     Keys are sorted, structure is indented by two, each row of data is one compact line, so that a change of a chart or of
-    a value is a change of a line. The arguments are those of `to_spec`.
+    a value is a change of a line.
+
+    Parameters
+    ----------
+    chart, data, theme, names, url
+        As for `to_spec`.
 
     Returns
     -------

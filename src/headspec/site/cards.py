@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import runpy
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from headspec.errors import DataError, HeadspecError
 from headspec.text import clean, listing
@@ -36,6 +36,13 @@ class Card:
         How to read it, one paragraph each.
     name
         The name of its page; made of the title if empty.
+
+    Examples
+    --------
+    >>> import headspec
+    >>> chart = headspec.visualize_entropy_heatmap([[0.2, 1.9], [1.1, 0.7]])
+    >>> headspec.Card(chart, "Entropy", question="Which heads attend sharply?", tags=["entropy"]).category
+    'Charts'
     """
 
     chart: ChartType
@@ -47,7 +54,6 @@ class Card:
     code: str = ""
     reading: Sequence[str] = ()
     name: str = ""
-    extra: dict[str, Any] = field(default_factory=dict)
 
 
 def slug(text: str) -> str:

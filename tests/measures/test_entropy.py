@@ -454,6 +454,28 @@ def test_weight_on_hidden_keys_is_an_error() -> None:
         calculate_entropy([softmax((1, 1, 6, 4))], causal=True)
 
 
+def test_padding_is_checked_also_where_the_causal_mask_was_found() -> None:
+    weights = softmax((2, 2, 6, 6), lower(6))
+    with pytest.raises(DataError, match="weight on keys that the query cannot see"):
+        calculate_normalized_entropy([weights], attention_mask=[[1] * 6, [0, 0, 1, 1, 1, 1]])
+
+
+def test_rounding_on_hidden_keys_adds_nothing() -> None:
+    weights = even(np.broadcast_to(lower(6), (1, 1, 6, 6)))
+    dusted = weights + np.where(lower(6), 0.0, 1e-5)
+    for options in ({"causal": True}, {"attention_mask": lower(6)[None]}):
+        np.testing.assert_allclose(calculate_entropy([dusted], **options), calculate_entropy([weights]), atol=1e-15)
+
+
+@pytest.mark.parametrize("rows", ["error", "renormalise", "sink"])
+def test_rounding_above_one_makes_no_negative_entropy(rows: Any) -> None:
+    weights = np.eye(5)[None, None] * 1.00001
+    for options in ({}, {"attention_mask": np.ones((1, 5))}, {"query_mask": [[0, 1, 1, 1, 1]]}):
+        found = calculate_entropy([weights], rows=rows, per_query=True, **options)
+        assert np.nanmin(found) >= 0
+        np.testing.assert_allclose(calculate_entropy([weights], rows=rows, **options), 0.0, atol=1e-15)
+
+
 def test_masks_that_do_not_fit_say_what_would() -> None:
     weights = softmax((2, 2, 4, 5))
     with pytest.raises(
@@ -509,9 +531,12 @@ def test_whether_attention_is_causal_is_found_from_the_weights() -> None:
     tiny = softmax((1, 1, 9, 9), lower(9))
     tiny[0, 0, 2, 3] = 1e-30
     assert not is_causal([tiny])
+    far = softmax((1, 1, 9, 9), lower(9))
+    far[0, 0, 0, 8] = 1e-30
     with mock.patch.object(_blocks, "BLOCK", 20):
         assert is_causal([softmax((2, 2, 9, 9), lower(9))])
         assert not is_causal([tiny])
+        assert not is_causal([far])
 
 
 def test_what_was_assumed_is_said() -> None:

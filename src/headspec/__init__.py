@@ -33,6 +33,7 @@ if TYPE_CHECKING:  # the same names once more, for type checkers and editors; a 
     from headspec.charts.summary import plot_experiment_summary as plot_experiment_summary
     from headspec.charts.training import visualize_training_progress as visualize_training_progress
     from headspec.measures.entropy import calculate_entropy as calculate_entropy
+    from headspec.measures.entropy import calculate_max_entropy as calculate_max_entropy
     from headspec.measures.entropy import calculate_normalized_entropy as calculate_normalized_entropy
     from headspec.measures.gradients import calculate_gradient_norms as calculate_gradient_norms
     from headspec.measures.importance import calculate_head_importance as calculate_head_importance

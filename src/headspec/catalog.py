@@ -38,6 +38,7 @@ CATALOG: tuple[Entry, ...] = (
     # measures
     Entry("calculate_entropy", "headspec.measures.entropy", "measure"),
     Entry("calculate_normalized_entropy", "headspec.measures.entropy", "measure"),
+    Entry("calculate_max_entropy", "headspec.measures.entropy", "measure"),
     Entry("calculate_gradient_norms", "headspec.measures.gradients", "measure"),
     Entry("calculate_head_importance", "headspec.measures.importance", "measure"),
     Entry("calculate_recovery", "headspec.measures.recovery", "measure"),

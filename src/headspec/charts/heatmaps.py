@@ -116,7 +116,10 @@ def visualize_normalized_entropy(
     *,
     attention: ArrayLike | None = None,
     attention_mask: ArrayLike | None = None,
+    query_mask: ArrayLike | None = None,
     causal: bool | None = None,
+    window: int | None = None,
+    rows: Literal["error", "renormalise", "sink"] = "error",
     annotate: Annotate = True,
     pruned_heads: Pairs = None,
     revived_heads: Pairs = None,
@@ -139,10 +142,9 @@ def visualize_normalized_entropy(
     attention
         Attention as a model returns it (a tuple of ``[batch, head, query, key]``). Each query is compared with the uniform
         distribution over the keys that it may see, as `calculate_normalized_entropy` does it.
-    attention_mask
-        ``[batch, key]``, 1 for real tokens, with `attention`.
-    causal
-        Whether a query sees only itself and earlier keys, with `attention`; None finds out.
+    attention_mask, query_mask, causal, window, rows
+        With `attention`, as in `calculate_normalized_entropy`: which tokens are real, whether a query sees only itself and
+        earlier keys (None finds out), how far it sees, and what rows that do not sum to one mean.
     annotate, pruned_heads, revived_heads, vulnerable_heads, events, axes, num_layers, num_heads, select
         As in `visualize_entropy_heatmap`.
 
@@ -178,8 +180,16 @@ def visualize_normalized_entropy(
             raise DataError("attention= replaces entropy_values and max_entropy; give one or the other")
         from headspec.measures.entropy import calculate_normalized_entropy, describe_maximum
 
-        values = calculate_normalized_entropy(attention, attention_mask=attention_mask, causal=causal, axes=axes)
-        whose = describe_maximum(attention, attention_mask=attention_mask, causal=causal, axes=axes)
+        visible: dict[str, Any] = {
+            "attention_mask": attention_mask,
+            "query_mask": query_mask,
+            "causal": causal,
+            "window": window,
+            "rows": rows,
+            "axes": axes,
+        }
+        values = calculate_normalized_entropy(attention, **visible)
+        whose = describe_maximum(attention, **visible)
         axes = None
         divisor: Any = None
     elif entropy_values is None or max_entropy is None:

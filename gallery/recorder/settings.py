@@ -127,6 +127,6 @@ QUICK = Plan(
     ),
     calibration_windows=4,
     eval_windows=4,
-    tune_steps=2,
+    tune_steps=1,
     tune_warmup=1,
 )

@@ -46,7 +46,8 @@ HISTORY = (
 )
 EVENTS = ("step", "layer", "head", "event", "importance")
 MEASURES = {
-    "entropy": "nats, mean over all queries and sequences of the calibration batch; a causal row of n keys has at most ln n",
+    "entropy": "nats, mean over all queries and sequences of the calibration batch; a causal row of n keys has at most "
+    "ln n",
     "gradient_norm": "L2 norm of the gradient of the mean loss over the head's rows of W_Q, W_K and W_V and its input "
     "columns of W_O; exactly 0 for a pruned head",
     "importance": "mean over sequences of the absolute derivative of the sequence's loss by the head's gate "
@@ -149,7 +150,8 @@ def describe(records: list[tuple[Training, Record]], plan: Plan, corpus: Corpus)
         },
         "measures": MEASURES,
         "calibration": f"{plan.calibration_windows} windows of the training text at even distances",
-        "evaluation": f"{plan.eval_windows} windows of the held-out text at even distances; perplexity is exp(eval_loss), per byte",
+        "evaluation": f"{plan.eval_windows} windows of the held-out text at even distances; perplexity is "
+        "exp(eval_loss), per byte",
         "models": [describe_model(training, record) for training, record in records],
         "previous_token": {"threshold": plan.previous_token_threshold, **best(main.checkpoints["previous_token"][-1])},
         "experiments": {
@@ -161,8 +163,9 @@ def describe(records: list[tuple[Training, Record]], plan: Plan, corpus: Corpus)
             },
             "rule": "A level is a share of the heads that are active in the trained model, rounded to whole heads. The "
             f"gates of the chosen heads are set to 0, then all weights are trained for {plan.tune_steps} steps; the "
-            f"rate rises to {plan.tune_rate:g} in {plan.tune_warmup} steps and falls evenly from there. The seed draws the calibration batch that the scores are measured on, the order of "
-            "the fine-tuning data and, for random, the heads; the baseline does not depend on it.",
+            f"rate rises to {plan.tune_rate:g} in {plan.tune_warmup} steps and falls evenly from there. The "
+            "seed draws the calibration batch that the scores are measured on, the order of the fine-tuning data and, "
+            "for random, the heads; the baseline does not depend on it.",
         },
     }
 
@@ -180,7 +183,8 @@ def describe_model(training: Training, record: Record) -> dict[str, Any]:
         "batch": training.batch,
         "seed": training.seed,
         "optimizer": f"AdamW, betas 0.9 and 0.98, weight decay {training.weight_decay:g}, gradient clipped at norm "
-        f"{training.clip:g}, rate {training.peak_rate:g} after {training.warmup} steps, cosine to {training.final_rate:g}",
+        f"{training.clip:g}, rate {training.peak_rate:g} after {training.warmup} steps, cosine to "
+        f"{training.final_rate:g}",
         "plasticity": training.plasticity.rule() if training.plasticity else None,
         "events": {kind: sum(event["event"] == kind for event in record.events) for kind in ("pruned", "revived")},
         "final": {

@@ -88,7 +88,6 @@ class Plan:
     tune_rate: float = 2e-4
     tune_warmup: int = 6
     threads: int = 2
-    attention_context: int = 96
     previous_token_threshold: float = 0.5
 
 

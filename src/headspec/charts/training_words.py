@@ -169,8 +169,12 @@ def _heads_over_runs(counts: Sequence[Series]) -> str:
     ]
     if not totals:
         return ""
-    pruned, revived = zip(*totals, strict=True)
-    return f"{min(pruned):,} to {max(pruned):,} prunings and {min(revived):,} to {max(revived):,} revivals of heads in a run"
+    said = []
+    for found, noun in zip(zip(*totals, strict=True), ("pruning", "revival"), strict=True):
+        low, high = min(found), max(found)
+        if high:
+            said.append(count(high, noun) if low == high else f"{low:,} to {high:,} {noun}s")
+    return f"{' and '.join(said)} of heads in each run" if said else ""
 
 
 def _not_numbers(series: Series) -> str:

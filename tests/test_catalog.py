@@ -15,11 +15,11 @@ import altair as alt
 import numpy as np
 import pytest
 import vl_convert
-from support import find, mark_counts
 
 import headspec
 from headspec.catalog import CATALOG, CATEGORIES, CHARTS
 from samples import CALLS, sample
+from support import find, mark_counts
 
 CLASSES = (alt.LayerChart, alt.FacetChart, alt.VConcatChart, alt.HConcatChart)
 TOP_LEVEL_ONLY = ("config", "background", "padding", "autosize", "usermeta", "datasets")
@@ -107,7 +107,10 @@ def test_a_chart_carries_nothing_that_only_a_top_level_may(name: str, charts: di
     for key in TOP_LEVEL_ONLY:
         assert getattr(charts[name], key, alt.Undefined) is alt.Undefined, key
     spec = charts[name].to_dict()
-    views = [spec, *(view for key in ("layer", "hconcat", "vconcat", "concat") for part in find(spec, key) for view in part)]
+    views = [
+        spec,
+        *(view for key in ("layer", "hconcat", "vconcat", "concat") for part in find(spec, key) for view in part),
+    ]
     for view in views:
         # Altair itself names the views that selections belong to
         assert view.get("name", "view_").startswith("view_")

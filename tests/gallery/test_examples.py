@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +12,19 @@ import altair as alt
 import jsonschema
 import pytest
 import vl_convert
-from support import find, mark_counts
 
 import headspec
 from headspec.catalog import CATEGORIES, CHARTS
 from headspec.site.cards import Card, named, read_example
 from headspec.sources.recording import gallery_folder
+from support import find, mark_counts
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = sorted((ROOT / "gallery" / "examples").glob("*.py"))
 each = pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
 
 
-@lru_cache(maxsize=None)
+@cache
 def card(path: Path) -> Card:
     return read_example(path)
 
@@ -72,10 +72,16 @@ def differences(old: Any, new: Any, place: str = "$") -> list[str]:
         return [
             line
             for key in sorted(old.keys() | new.keys())
-            for line in (differences(old[key], new[key], f"{place}.{key}") if key in old and key in new else [f"{place}.{key}"])
+            for line in (
+                differences(old[key], new[key], f"{place}.{key}") if key in old and key in new else [f"{place}.{key}"]
+            )
         ]
     if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        return [line for number, pair in enumerate(zip(old, new, strict=True)) for line in differences(*pair, f"{place}[{number}]")]
+        return [
+            line
+            for number, pair in enumerate(zip(old, new, strict=True))
+            for line in differences(*pair, f"{place}[{number}]")
+        ]
     return [] if old == new else [place]
 
 

@@ -22,7 +22,7 @@ from headspec.text import clean
 
 pytestmark = pytest.mark.browser
 
-EXAMPLE = Path(__file__).with_name("feed.html")
+EXAMPLE = Path(__file__).parents[2] / "gallery" / "web" / "feed.html"
 
 
 def test_every_class_of_chart_is_drawn_offline_without_a_word(charts, tmp_path, open_page):

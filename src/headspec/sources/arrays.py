@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -30,13 +31,13 @@ def load_arrays(path: str | os.PathLike[str]) -> dict[str, Any]:
         if suffix == ".npy":
             return {file.stem: np.load(file, mmap_mode="r", allow_pickle=False)}
         if suffix == ".npz":
-            with np.load(file, allow_pickle=False) as archive:
+            with file.open("rb") as content, np.load(content, allow_pickle=False) as archive:
                 return {name: archive[name] for name in archive.files}
         if suffix == ".json":
             value = json.loads(file.read_text(encoding="utf-8"))
             return dict(value) if isinstance(value, dict) else {file.stem: value}
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        reason = "it holds pickled objects, which could run code" if "pickle" in str(error).lower() else clean(error)
+        reason = "it holds pickled objects, which could run code" if re.search("pickle|python objects", str(error), re.I) else clean(error)
         raise DataError(f"{clean(file.name)} cannot be read: {reason}") from error
     raise DataError(f"{clean(file.name)} is no file of arrays that headspec reads; known are .npz, .npy and .json")
 

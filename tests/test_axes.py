@@ -126,7 +126,7 @@ def test_a_model_output_is_refused_with_the_fix() -> None:
     class Output:
         attentions = ()
 
-    with pytest.raises(KindError, match="attentions=outputs.attentions"):
+    with pytest.raises(KindError, match=r"attentions=outputs\.attentions"):
         attention_layers(Output())
 
 

@@ -16,7 +16,7 @@ from headspec.charts import parts
 from headspec.charts.attention import _token_mask
 from headspec.charts.attention_heads_parts import Extras, heads_frame, labels_of, one_sequence, shape_of
 from headspec.charts.attention_parts import Labels, clipped, domain, param_name
-from headspec.charts.cells import CELLS, Grid, narrow, state_marks, unit
+from headspec.charts.cells import CELLS, Grid, own_scales, places, ring, state_marks, unit
 from headspec.charts.describe import absent_count, heads_size, heads_text, sentence, states_text
 from headspec.errors import DataError
 from headspec.reduce import sprites
@@ -136,7 +136,9 @@ def visualize_attention_heads(
     grid, side = _layout(layers, thumb, border=measure is not None)
     masks = {layer.id: _token_mask(attention_mask, shape_of(layer), batch_idx) for layer in layers}
     found = {
-        layer.id: sprites.pool_heads(layer.array, side, how=pool, mask=masks[layer.id], name=f"attentions[{layer.id}]")
+        layer.id: sprites.pool_heads(
+            layer.array, side=side, how=pool, mask=masks[layer.id], name=f"attentions[{layer.id}]"
+        )
         for layer in layers
     }
     table = _table(found, pruned_heads, revived_heads, vulnerable_heads, events)
@@ -366,14 +368,7 @@ def _chart(
     picture = alt.Chart(alt.InlineData(values=[{}])).mark_image(
         align="left", baseline="top", aspect=False, smooth=False, width=grid.pixels, height=height, aria=False
     )
-    place = alt.Chart().encode(
-        x=alt.X(
-            "head:O", title="Head", scale=alt.Scale(domain=grid.heads), axis=_axis(grid.heads, grid.width, room=24)
-        ),
-        y=alt.Y(
-            "layer:O", title="Layer", scale=alt.Scale(domain=grid.layers), axis=_axis(grid.layers, grid.height, room=14)
-        ),
-    )
+    place = places(grid)
     title = "Weight ÷ head's largest" if max_value == "head" else "Weight"
     rects = place.mark_rect(opacity=0, aria=len(table) <= 600).encode(
         fill=alt.Fill(
@@ -387,20 +382,13 @@ def _chart(
     if extras.border is not None:
         layers.append(_borders(place, side, extras.border, measure_name, height))
     if select is not None:
-        ring = unit(place.transform_filter({"param": select, "empty": False}))
-        layers.append(unit(ring.mark_rect(filled=False, strokeWidth=2, stroke="#E5484D", aria=False)))
+        layers.append(ring(place, select, grid))
     if (table["state"] != "active").any() or table["vulnerable"].any():
         layers += state_marks(place, table, grid, corner=False)
     chart: Any = alt.layer(*layers, data=frame, **({"transform": extras.transforms} if extras.transforms else {}))
     lists = {param_name(names): names for names in labels if names is not None}
     chart = chart.add_params(*(alt.param(name=name, value=names) for name, names in lists.items()))
-    return narrow(chart.resolve_scale(color="independent", fill="independent"))
-
-
-def _axis(ids: Sequence[int], pixels: int, *, room: int) -> alt.Axis:
-    values = parts.axis_values(ids, pixels, room=room)
-    shared: dict[str, Any] = {"labelAngle": 0, "grid": False, "domain": False, "labelOverlap": False, "ticks": False}
-    return alt.Axis(**shared) if values is None else alt.Axis(values=values, **shared)
+    return own_scales(chart)
 
 
 def _borders(place: alt.Chart, side: int, scale: ColourScale, name: str, height: int) -> alt.Chart:

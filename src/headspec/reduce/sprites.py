@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from headspec.arrays import NumpyArray, to_numpy
 from headspec.errors import DataError
-from headspec.reduce.cells import Blocks, Pool, block_size, pool_matrix
+from headspec.reduce.cells import Pool, block_size
+from headspec.text import clean
 
 Floats = npt.NDArray[np.floating[Any]]
 Bools = npt.NDArray[np.bool_]
@@ -24,6 +25,11 @@ READ = 2**23
 """Weights that are read at once."""
 ENLARGED = 32
 """Pixels of one weight, at most, where there are few of them."""
+
+
+def unmasked(mask: Mask) -> bool:
+    """Tell whether a mask hides nothing."""
+    return all(real is None for real in mask)
 
 
 class Fit(NamedTuple):
@@ -74,16 +80,22 @@ class HeadBlocks(NamedTuple):
 
 
 def pool_heads(
-    heads: Any, side: int, *, how: Pool = "max", mask: Mask = (None, None), name: str = "heads"
+    heads: Any,
+    *,
+    side: int | None = None,
+    block: int = 1,
+    how: Pool = "max",
+    mask: Mask = (None, None),
+    name: str = "heads",
 ) -> HeadBlocks:
-    """Pool every head of a layer to at most `side` cells in each direction.
+    """Pool every head of a layer.
 
     Parameters
     ----------
     heads
         ``[head, query, key]`` of any library, a memory map, a Dask or Zarr array.
-    side
-        Cells in each direction, at most.
+    side, block
+        Cells in each direction, at most; or how many positions one of them stands for.
     how
         ``"max"`` or ``"mean"`` of each block's finite weights.
     mask
@@ -92,81 +104,59 @@ def pool_heads(
         The argument's name, for error messages.
     """
     count, queries, keys = (int(size) for size in heads.shape)
-    if queries * keys > READ:
-        return _one_by_one(heads, side, how, mask, name)
-    size = (block_size(queries, side), block_size(keys, side))
+    size = (block, block) if side is None else (block_size(queries, side), block_size(keys, side))
     cells = (-(-queries // size[0]), -(-keys // size[1]))
     values = np.full((count, *cells), np.nan, dtype=np.float32)
     best, places = np.full(count, np.nan), np.zeros((count, 2), dtype=np.int64)
     low, causal = math.inf, queries == keys > 1
     counts = {"nan": 0, "inf": 0, "-inf": 0, "masked": 0}
-    for start, end, data in _read(heads, mask, counts, name):
+    for which, rows, data in read_heads(heads, size[0], mask, counts, name):
         pooled, filled, least = _pool(data, size, how, counts)
-        clean = filled is data and least >= 0
         if pooled.dtype != values.dtype:
             values = values.astype(pooled.dtype)
-        values[start:end] = pooled
+        values[which, rows.start // size[0] : rows.start // size[0] + pooled.shape[1]] = pooled
         low = min(low, least)
         top = pooled if how == "max" else blockwise(filled, size, np.maximum)
-        _strongest(filled, np.where(np.isnan(top), -np.inf, top), size, best[start:end], places[start:end])
-        causal = causal and _looks_back(data, top, size[0], clean)
+        top = np.where(np.isnan(top), np.asarray(-np.inf, dtype=top.dtype), top)
+        _strongest(filled, top, size, rows.start, best[which], places[which])
+        causal = causal and _looks_back(data, top, size[0], rows, clean=filled is data and least >= 0)
     return HeadBlocks(values, size, (queries, keys), best, places, low, causal, counts)
 
 
-def _one_by_one(heads: Any, side: int, how: Pool, mask: Mask, name: str) -> HeadBlocks:
-    """Pool heads that are too large to be read whole, each in slabs of its rows."""
-    found = [
-        pool_matrix(heads[head], side, how=how, mask=mask, name=f"{name}[{head}]") for head in range(heads.shape[0])
-    ]
-    best, places = np.full(len(found), np.nan), np.zeros((len(found), 2), dtype=np.int64)
-    for head, blocks in enumerate(found):
-        best[head], places[head] = _overall(blocks)
-    counts = {kind: sum(blocks.counts[kind] for blocks in found) for kind in found[0].counts}
-    first = found[0]
-    return HeadBlocks(
-        np.stack([blocks.values for blocks in found]),
-        first.size,
-        first.shape,
-        best,
-        places,
-        min(blocks.low for blocks in found),
-        all(blocks.causal for blocks in found),
-        counts,
-    )
+def read_heads(
+    heads: Any, block: int, mask: Mask, counts: dict[str, int], name: str
+) -> Iterator[tuple[slice, slice, NumpyArray]]:
+    """Yield parts of bounded size, of several heads or of some rows of one, as floats with NaN where they are masked.
 
-
-def _overall(blocks: Blocks) -> tuple[float, Any]:
-    if not np.isfinite(blocks.maxima).any():
-        return math.nan, 0
-    rect = int(np.nanargmax(np.where(np.isfinite(blocks.maxima), blocks.maxima, np.nan)))
-    return float(blocks.maxima.flat[rect]), blocks.places.reshape(-1, 2)[rect]
-
-
-def _read(heads: Any, mask: Mask, counts: dict[str, int], name: str) -> Iterator[tuple[int, int, NumpyArray]]:
-    """Yield heads in parts of bounded size, as floats with NaN where they are masked."""
+    They may be views of the caller's arrays. Rows come in whole multiples of `block`; `counts` learns of what is masked.
+    """
     count, queries, keys = (int(size) for size in heads.shape)
     step = max(1, READ // (queries * keys))
-    for start in range(0, count, step):
-        end = min(start + step, count)
+    tall = queries if step > 1 else max(1, READ // (keys * block)) * block
+    for start, top in ((start, top) for start in range(0, count, step) for top in range(0, queries, tall)):
+        which, rows = slice(start, min(start + step, count)), slice(top, min(top + tall, queries))
+        place = f"{name}[{which.start}:{which.stop}, {rows.start}:{rows.stop}]"
         try:
-            part = to_numpy(heads[start:end], name=f"{name}[{start}:{end}]")
+            part = to_numpy(heads[which, rows], name=place)
         except DataError:
             raise
         except Exception as error:  # a chunk that cannot be read fails in its own library's way
-            raise DataError(f"{name}[{start}:{end}] could not be read: {type(error).__name__}: {error}") from error
+            raise DataError(f"{place} could not be read: {type(error).__name__}: {clean(error)}") from error
         hidden = np.ma.getmask(part)
         data = np.ma.getdata(part)
         if data.dtype.kind != "f" or data.dtype.itemsize == 2:
             data = data.astype(np.float32)
-        if hidden is not np.ma.nomask or mask != (None, None):
+        if hidden is not np.ma.nomask or not unmasked(mask):
             gone = np.zeros(data.shape, dtype=bool) | hidden
             if mask[0] is not None:
-                gone |= ~mask[0][:, None]
+                gone |= ~mask[0][rows, None]
             if mask[1] is not None:
                 gone |= ~mask[1]
-            counts["masked"] += int(gone.sum())
+            hidden_now = int(gone.sum())
+            counts["masked"] += hidden_now
+            counts["nan"] -= hidden_now  # they are counted there as well, being NaN from here on
             data = np.where(gone, np.asarray(np.nan, dtype=data.dtype), data)
-        yield start, end, data
+        yield which, rows, data
 
 
 def _pool(
@@ -221,29 +211,34 @@ def blockwise(heads: NumpyArray, size: tuple[int, int], reduce: np.ufunc) -> Num
 
 
 def _strongest(
-    data: NumpyArray, top: NumpyArray, size: tuple[int, int], best: npt.NDArray[np.float64], places: Any
+    data: NumpyArray,
+    top: NumpyArray,
+    size: tuple[int, int],
+    start: int,
+    best: npt.NDArray[np.float64],
+    places: npt.NDArray[np.int64],
 ) -> None:
-    """Write each head's largest weight and its place: the largest block first, then inside it."""
+    """Keep each head's largest weight so far and its place: the largest block first, then inside it."""
     chosen = top.reshape(len(top), -1).argmax(axis=1)
     for head, block in enumerate(chosen.tolist()):
         row, column = divmod(block, top.shape[2])
-        if not math.isfinite(top[head, row, column]):
-            if np.isfinite(data[head]).any():  # an infinite weight hides the largest finite one
-                finite = np.where(np.isfinite(data[head]), data[head], -np.inf)
-                at = divmod(int(finite.argmax()), finite.shape[1])
-                best[head], places[head] = finite[at], at
-            continue
         first, left = row * size[0], column * size[1]
         inside = data[head, first : first + size[0], left : left + size[1]]
+        if top[head, row, column] == np.inf:  # an infinite weight hides the largest finite one
+            inside = np.where(np.isfinite(data[head]), data[head], -np.inf)
+            first = left = 0
         at = divmod(int(inside.argmax()), inside.shape[1])
-        best[head], places[head] = inside[at], (first + at[0], left + at[1])
+        if np.isfinite(inside[at]) and not inside[at] <= best[head]:
+            best[head], places[head] = inside[at], (start + first + at[0], left + at[1])
 
 
-def _looks_back(data: NumpyArray, top: NumpyArray, block: int, clean: bool) -> bool:
-    """Tell whether no query gives weight to a later key; NaN is no weight.
+def _looks_back(data: NumpyArray, top: NumpyArray, block: int, rows: slice, *, clean: bool) -> bool:
+    """Tell whether no query among some rows gives weight to a later key; NaN is no weight.
 
     Where the data is `clean` (finite and nowhere negative) the maxima of blocks, `top`, settle most of it.
     """
+    if rows.start or rows.stop < data.shape[2]:
+        return not (_any(data[:, :, rows.stop :]) or _later(data[:, :, rows]))
     if not clean or block == 1:
         return not _later(data)
     if _later(top):
@@ -332,7 +327,7 @@ def later_blocks(cells: tuple[int, int], size: tuple[int, int]) -> Bools:
 
 def masked_blocks(shape: tuple[int, int], size: tuple[int, int], mask: Mask) -> Bools | None:
     """Return which blocks hold nothing but masked weights, ``[row, column]``; None where nothing is masked."""
-    if mask == (None, None):
+    if unmasked(mask):
         return None
     out = np.zeros((-(-shape[0] // size[0]), -(-shape[1] // size[1])), dtype=bool)
     for axis, real in enumerate(mask):

@@ -174,6 +174,10 @@ def pack_blocks(
 def unpack(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the long table that a packed frame draws."""
     about = frame.attrs[KEY]
+    if "pairs" in about:
+        from headspec.reduce.pairs import unpack_pairs
+
+        return unpack_pairs(frame)
     code = Code(*about["code"])
     if about["name"] == "blocks":
         out = frame.explode([name for name in frame.columns if name not in ("query", "query2")], ignore_index=True)

@@ -436,8 +436,12 @@ def test_the_legend_filter_sits_on_the_layer_that_owns_the_legend() -> None:
     owner = [layer for layer in spec["vconcat"][0]["layer"] if layer.get("name") in views["shown_loss"]]
     assert [layer["mark"]["type"] for layer in owner] == ["line"]
     assert owner[0]["encoding"]["color"]["legend"] is not None
-    zoomed = [sum(layer.get("name") in views["step_zoom"] for layer in panel["layer"]) for panel in spec["vconcat"]]
-    assert zoomed == [1, 1, 1, 1]
+    zoomed = [
+        [layer for layer in panel["layer"] if layer.get("name") in views["step_zoom"]] for panel in spec["vconcat"]
+    ]
+    assert [len(layers) for layers in zoomed] == [1, 1, 1, 1]
+    # a zoom is handed on by the name of the field: by another one the panel would stay behind
+    assert {layers[0]["encoding"]["x"]["field"] for layers in zoomed} == {"step"}
 
 
 def test_text_of_users_stays_text() -> None:
@@ -495,3 +499,27 @@ def test_bad_arguments_are_named(arguments: dict[str, Any], words: list[str]) ->
     assert isinstance(caught.value, (DataError, KindError))
     for word in words:
         assert word in str(caught.value), str(caught.value)
+
+
+RULES = """[0, 1, 2, 3].map(panel => [...document.querySelectorAll(
+    `svg .concat_${panel}_layer_0_marks line`)].map(line => Number(/translate\\(([-\\d.]+)/.exec(line.getAttribute('transform'))[1])))"""
+
+
+@pytest.mark.browser
+def test_every_panel_follows_the_zoom(open_page: Any, tmp_path: Any) -> None:
+    import headspec
+
+    path = tmp_path / "training.html"
+    path.write_text(headspec.to_html(visualize_training_progress(history())), encoding="utf-8")
+    opened = open_page(path).wait()
+    assert opened.state == "drawn"
+    before = opened.js(RULES)
+    assert [len(places) for places in before] == [3, 3, 3, 3]  # the rules of epochs 1 to 3
+    box = opened.page.locator("svg").first.bounding_box()
+    opened.page.mouse.move(box["x"] + 300, box["y"] + 0.9 * box["height"])
+    opened.page.mouse.wheel(0, -300)
+    opened.until(f"JSON.stringify({RULES}) !== {json.dumps(json.dumps(before, separators=(',', ':')))}")
+    after = opened.js(RULES)
+    assert all(places == pytest.approx(after[0]) for places in after)
+    assert after[0][2] - after[0][0] > 1.05 * (before[0][2] - before[0][0])
+    assert opened.messages == []

@@ -99,10 +99,11 @@ def visualize_training_progress(
 
     Notes
     -----
-    Reading it: a bar below the line counts heads pruned, one above it heads revived, and faint rules carry these steps
-    through the other panels; does the loss answer? Dotted rules are the first measured steps of epochs. Points mark what is
-    measured now and then. A slashed circle at the top of a panel is NaN or infinite there; a triangle at an edge is a value
-    beyond the axis, with its number.
+    Reading it: a bar below the line counts heads pruned, one above it heads revived; it stands at the first step that it
+    counts, its shade reaches to the last. Faint rules (ticks at the foot where they are many) carry these steps through the
+    other panels: does the loss answer? Dotted rules are the first measured steps of epochs. Dots mark what is measured now
+    and then. A slashed circle at the top of a panel is NaN or infinite from there on, a triangle at an edge a value beyond
+    the axis, its extreme in numbers; the shade behind either reaches to its last step.
 
     Axes are linear, but for a perplexity that spans a factor of ten. Values more than twenty interquartile ranges outside
     the middle half of a panel lie beyond its axis, unless a log axis suits them all; `scales` overrules this.

@@ -48,7 +48,7 @@ class Shared:
 
     def x(self, field: str = "step", axis: alt.Axis | None = None) -> alt.X:
         """Return the step channel: the same explicit domain in every panel."""
-        return alt.X(f"{field}:Q", scale=alt.Scale(domain=list(self.domain), nice=False, zero=False), axis=axis)
+        return alt.X(f"{field}:Q", scale=alt.Scale(domain=list(self.domain), nice=False), axis=axis)
 
 
 def line_panel(
@@ -74,7 +74,7 @@ def line_panel(
     shown = alt.when(pick).then(alt.value(1)).otherwise(alt.value(FADED)) if shared.by_run or legend else None
     y = alt.Y(
         f"{'_y' if axis.beyond else 'value'}:Q",
-        scale=alt.Scale(domain=[axis.low, axis.high], type=axis.type, nice=False, zero=False),
+        scale=alt.Scale(domain=[axis.low, axis.high], type=axis.type, nice=False),
         axis=altair_axis(panel, metrics, axis, height),
     )
     base = _rows(shared, panel)
@@ -201,9 +201,9 @@ def events_panel(shared: Shared, height: int, *, first: bool, last: bool) -> alt
     )
     base = alt.Chart(events)
     marks = _event_marks(events)
-    apart = shared.width / events["_middle"].nunique()
+    apart = shared.width / events["step"].nunique()
     stems = base.mark_rule(strokeWidth=min(2.0, max(1.0, apart / 5)), opacity=1, clip=True)
-    stems = stems.encode(x=shared.x("_middle", _step_axis(shared, last)), y=y, y2=alt.datum(0), color=marks["color"])
+    stems = stems.encode(x=shared.x(axis=_step_axis(shared, last)), y=y, y2=alt.datum(0), color=marks["color"])
     zero = base.transform_aggregate(events="count()").mark_rule(style="headspec-rule").encode(y=alt.datum(0))
     layers = [*_rules(shared, height, first=first, events=False), zero]
     layers.append(stems.add_params(parts.step_zoom(shared.zoom)))
@@ -212,7 +212,7 @@ def events_panel(shared: Shared, height: int, *, first: bool, last: bool) -> alt
         layers.append(bars.encode(x=shared.x(), x2="last_step:Q", y=y, y2=alt.datum(0), color=marks["color"]))
     size = min(42.0, max(14.0, (0.9 * apart) ** 2))
     symbols = base.mark_point(size=size, strokeWidth=1.8 if size > 30 else 1.4, filled=False, opacity=1, clip=True)
-    layers.append(symbols.encode(x=shared.x("_middle"), y=alt.Y("_height:Q"), **marks))
+    layers.append(symbols.encode(x=shared.x(), y=alt.Y("_height:Q"), **marks))
     return _panel(layers, shared, height)
 
 
@@ -223,9 +223,7 @@ def _events_lanes(shared: Shared, height: int, *, first: bool, last: bool) -> al
     lane = alt.Y("run:N", sort=shared.runs, axis=names, scale=alt.Scale(domain=shared.runs))
     shift = alt.YOffset("event:N", sort=["revived", "pruned"], scale=alt.Scale(domain=["revived", "pruned"]))
     symbols = alt.Chart(events).mark_point(strokeWidth=1.8, size=42, filled=False, opacity=1, clip=True)
-    symbols = symbols.encode(
-        x=shared.x("_middle", _step_axis(shared, last)), y=lane, yOffset=shift, **_event_marks(events)
-    )
+    symbols = symbols.encode(x=shared.x(axis=_step_axis(shared, last)), y=lane, yOffset=shift, **_event_marks(events))
     most = float(events["count"].max())
     if most > 1:
         legend = alt.Legend(
@@ -276,7 +274,7 @@ def _rules(shared: Shared, height: int, *, first: bool, events: bool = True) -> 
         rule = alt.Chart(shared.events).mark_rule(strokeWidth=1, opacity=0.8 if many else 0.3, clip=True)
         if many:
             rule = rule.encode(y=alt.value(height - FOOT), y2=alt.value(height))
-        layers.append(rule.encode(x=shared.x("_middle"), stroke=colour))
+        layers.append(rule.encode(x=shared.x(), stroke=colour))
     return layers
 
 

@@ -236,7 +236,7 @@ def events_frame(
 
 def crowded(events: pd.DataFrame) -> bool:
     """Tell whether the events are too many to be ruled through every panel."""
-    return len(events) > 0 and events["_middle"].nunique() > MANY
+    return len(events) > 0 and events["step"].nunique() > MANY
 
 
 def _event_row(
@@ -248,7 +248,6 @@ def _event_row(
         "last_step": last,
         "event": event,
         "count": int(number) if number == int(number) else number,
-        "_middle": (first + last) / 2,
         "_height": number if event == "revived" else -number,
     }
     if named is None:

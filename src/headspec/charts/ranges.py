@@ -20,11 +20,6 @@ class Range(NamedTuple):
     high: float
     outside: int
 
-    def padded(self, share: float) -> Range:
-        """Return the range with room at both ends."""
-        room = share * (self.high - self.low)
-        return Range(self.low - room, self.high + room, self.outside)
-
 
 def robust(values: Iterable[float], *, keep: float, anchors: Sequence[float] = (), factor: float = 4.0) -> Range:
     """Return a range that shows the values, without those so far out that the rest would be squeezed to a line.
@@ -61,21 +56,79 @@ def robust(values: Iterable[float], *, keep: float, anchors: Sequence[float] = (
     return Range(low, high, int(((finite < low) | (finite > high)).sum()))
 
 
-def ratio_ticks(low: float, high: float, *, most: int) -> list[float]:
-    """Return ratios to label on a log axis of relative change, no change (1) among them, spread evenly."""
-    shares = (-0.99, -0.98, -0.95, -0.9, -0.8, -0.7, -0.6, -0.5, -0.4, -0.3, -0.2, -0.1, -0.05, -0.02, -0.01)
-    steps: tuple[float, ...] = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 9.0)
-    steps += tuple(base * 10.0**power for power in range(1, 12) for base in (2.0, 5.0, 9.0))
-    inside = [round(1 + step, 12) for step in (*shares, *steps) if low <= 1 + step <= high]
-    apart = math.log(high / low) / max(most, 1)
-    ticks = [1.0]
-    for side in ([tick for tick in inside if tick > 1], [tick for tick in reversed(inside) if tick < 1]):
-        last = 1.0
-        for tick in side:
-            if abs(math.log(tick / last)) >= apart:
-                ticks.append(tick)
-                last = tick
-    return sorted(ticks)
+class Bent(NamedTuple):
+    """An axis that is linear near 0 and logarithmic farther out, to both sides (Vega's symlog); plain if `constant` is 0.
+
+    Changes of a few tenths of a percent and of some hundred percent are told apart on it side by side.
+    """
+
+    low: float
+    high: float
+    outside: int
+    constant: float
+
+    def bend(self, values: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Return where values lie, in the unit of the axis."""
+        array = np.asarray(values, dtype=np.float64)
+        return np.sign(array) * np.log1p(np.abs(array) / self.constant) if self.constant else array
+
+    def straighten(self, places: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Return the values at places, the inverse of `bend`."""
+        array = np.asarray(places, dtype=np.float64)
+        return np.sign(array) * self.constant * np.expm1(np.abs(array)) if self.constant else array
+
+    def share(self, values: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Return where values lie between the low end (0) and the high end (1), those outside at the nearer end."""
+        low, high = float(self.bend(self.low)), float(self.bend(self.high))
+        return np.asarray(np.clip((self.bend(values) - low) / (high - low), 0.0, 1.0))
+
+    def widened(self, *, room: float = 0.06, least: float = 0.0) -> Bent:
+        """Return the axis with room at both ends, and with a least share of it on each side of 0."""
+        low, high = float(self.bend(self.low)), float(self.bend(self.high))
+        width = max(high - low, 1e-9)
+        low, high = low - room * width, high + room * width
+        if least:
+            low, high = min(low, -high * least / (1 - least)), max(high, -low * least / (1 - least))
+        return self._replace(low=float(self.straighten(low)), high=float(self.straighten(high)))
+
+    def ticks(self, pixels: float, *, room: float) -> list[float]:
+        """Return round values to label, so far apart that labels have room; 0 is one of them."""
+        unit = pixels / max(float(self.bend(self.high)) - float(self.bend(self.low)), 1e-12)
+        if not self.constant:
+            step = next(s for s in (10.0**p * m for p in range(-3, 300) for m in (1, 2, 5)) if s * unit >= room)
+            return [step * place for place in range(math.ceil(self.low / step), math.floor(self.high / step) + 1)]
+        end = max(-self.low, self.high)
+        powers = [10.0**power for power in range(-3, 14)]
+        shown: list[float] = []
+        for steps in ((1, 2, 5), (1, 3), (1,)):
+            places = [step * power for power in powers for step in steps if step * power <= end]
+            shown = [value for value in places if unit * float(self.bend(value)) >= room]
+            if all(gap >= room for gap in np.diff(unit * self.bend(shown))):
+                break
+        else:  # some decades, then, counted from the greatest
+            step = math.ceil(room / max(unit * math.log(10), 1e-9))
+            shown = shown[::-1][::step][::-1]
+        return (
+            [-value for value in reversed(shown) if -value >= self.low] + [0.0] + [v for v in shown if v <= self.high]
+        )
+
+
+def bent(values: Iterable[float]) -> Bent:
+    """Return an axis for changes in percent of any size, with those too far out left beyond its ends.
+
+    It is linear up to the size that a quarter of the changes have, from 0.1 to 20 percent.
+    """
+    array = np.asarray(list(values), dtype=np.float64)
+    sizes = np.abs(array[np.isfinite(array) & (array != 0)])
+    constant = float(np.clip(np.quantile(sizes, 0.25), 0.1, 20.0)) if len(sizes) else 1.0
+    constant = float(f"{constant:.1g}")
+    found = Bent(0.0, 0.0, 0, constant)
+    ends = robust(found.bend(array), keep=8.0, anchors=(0.0,), factor=2.0)
+    if ends.high - ends.low < 1e-9:
+        ends = Range(-1.0, 1.0, 0)
+    return found._replace(
+        low=float(found.straighten(ends.low)), high=float(found.straighten(ends.high)), outside=ends.outside
+    )
 
 
 def short_names(names: Sequence[str], *, letters: int) -> tuple[dict[str, str], str]:

@@ -10,8 +10,10 @@ import pandas as pd
 
 from headspec.charts import parts
 from headspec.charts.describe import sentence
-from headspec.charts.summary_frame import View, absent, lay_out, list_columns, look, packed
-from headspec.charts.summary_panels import Section, effects_panel, final_panel, recovery_panel, stages_panel
+from headspec.charts.summary_effects import effects_panel
+from headspec.charts.summary_frame import Stages, View, absent, lay_out, list_columns, look, packed
+from headspec.charts.summary_panels import final_panel, recovery_panel, stages_panel
+from headspec.charts.summary_parts import Section
 from headspec.charts.summary_words import summary_notes, summary_text
 from headspec.errors import DataError
 from headspec.tables.result_derive import read_runs
@@ -30,6 +32,7 @@ def plot_experiment_summary(
     title: str | None = None,
     models: Sequence[str] | None = None,
     strategies: Sequence[str] | None = None,
+    stages: Stages = "change",
     level_unit: LevelUnit = "auto",
     columns: Mapping[str, str] | None = None,
     width: int = 800,
@@ -45,6 +48,10 @@ def plot_experiment_summary(
         The chart's title; by default ``Pruning experiment``.
     models, strategies
         Which to show, in this order; by default all, in the order given.
+    stages
+        What the first panel shows: ``"change"``, the percentage above the baseline, on one axis for all (perplexities of
+        models with different tokenizers do not compare); or ``"perplexity"``, on a log axis of its own in each cell. Without
+        a baseline it is the perplexity.
     level_unit, columns
         As in `results_table`.
     width
@@ -86,10 +93,10 @@ def plot_experiment_summary(
     ... )
     >>> print(headspec.summary(chart))
     """
-    runs = _chosen(read_runs(results_df, level_unit=level_unit, columns=columns), models, strategies)
-    groups = group_runs(runs)
+    everything = read_runs(results_df, level_unit=level_unit, columns=columns)
+    groups = group_runs(_chosen(everything, models, strategies), palette=everything.labels["strategy"])
     layout = lay_out(groups, width)
-    view = look(groups, layout, select)
+    view = look(groups, layout, select, stages=stages)
     panels: list[Any] = []
     for block in layout.blocks:
         panels.append(_block(groups, view, block, first=not panels))
@@ -125,7 +132,6 @@ def _chosen(runs: Runs, models: Sequence[str] | None, strategies: Sequence[str] 
 def _block(groups: Groups, view: View, models: list[int], *, first: bool) -> Any:
     """Return the panels of a block of models; a panel that has nothing to show for any model says so."""
     frame = packed(groups, view, models)
-    names = [groups.models[model] for model in models]
     leads = next((panel for panel in ("stages", "recovery") if first and not absent(groups, panel)), "")
     panels: list[Any] = []
     named = False
@@ -133,7 +139,7 @@ def _block(groups: Groups, view: View, models: list[int], *, first: bool) -> Any
         if reason := absent(groups, panel):
             panels.append(_placeholder(f"{what}: {reason} in the results", frame, view.cell))
         else:
-            panels.append(draw(Section(frame, names, not named, leads, view)))
+            panels.append(draw(Section(frame, not named, leads, view)))
             named = True
     chart: Any = alt.vconcat(*panels, spacing=18).resolve_scale(
         xOffset="independent"

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from headspec.charts.ranges import Range, robust, short_names, significant, triple
+from headspec.charts import parts
+from headspec.charts.ranges import Bent, bent, robust, short_names, significant, span_text, triple
 from headspec.tables.result_columns import STAGES, Codes, Floats
 from headspec.tables.result_groups import Groups, Spread
 from headspec.text import listing
 
+Stages = Literal["change", "perplexity"]
+"""What the stages panel shows: the change from the baseline in percent, or the perplexity itself."""
 GAP = 46
 """Pixels between columns: room for the labels of the next column's axis."""
 STAGE_ROWS = 6
@@ -46,14 +49,17 @@ class View(NamedTuple):
     """What all panels need to know: names in order, ranges of the axes, what occurs and must be marked."""
 
     strategies: list[str]
+    scales: tuple[Any, Any]
     levels: list[float]
     shown_levels: list[float]
     short: dict[str, str]
     cell: int
-    recovery: Range
-    pruning: Range
-    tuning: Range
+    change: Bent | None
+    recovery: Bent
+    pruning: Bent
+    tuning: Bent
     final: float
+    root: bool
     lost: dict[str, bool]
     limits: Floats | None
     unhurt: bool
@@ -74,28 +80,32 @@ def lay_out(groups: Groups, width: int) -> Layout:
     return Layout(cell, [list(range(start, min(start + columns, models))) for start in range(0, models, columns)])
 
 
-def look(groups: Groups, layout: Layout, select: str) -> View:
+def look(groups: Groups, layout: Layout, select: str, *, stages: Stages = "change") -> View:
     """Return what the panels share."""
-    levels = groups.levels
+    levels, spreads = groups.levels, groups.spreads
     most = STAGE_ROWS if len(layout.blocks) == 1 else STAGE_ROWS // 2
     keep = np.unique(np.round(np.linspace(0, len(levels) - 1, min(most, len(levels)))).astype(int))
     short, _ = short_names(groups.models, letters=max(layout.cell // 7, 12))
-    spreads = groups.spreads
     final = np.abs(spreads["final_change"].mean)
     reach = robust(np.concatenate([final, -final]), keep=100.0, anchors=(0.0,)).high
-    pruning, tuning = _ratios(spreads["pruning_effect"]), _ratios(spreads["tuning_effect"])
+    pruning = bent(_all(spreads["pruning_effect"])).widened(least=0.3)
+    tuning = bent(_all(spreads["tuning_effect"])).widened(least=0.3)
+    relative = stages == "change" and bool(spreads["baseline"].finite.any())
     return View(
         strategies=groups.strategies,
+        scales=parts.category_scales(groups.palette),
         levels=levels,
         shown_levels=[levels[place] for place in keep],
         short=short,
         cell=layout.cell,
-        recovery=_whole(spreads["recovery"], keep=400.0, anchors=(0.0, 100.0)).padded(0.06),
+        change=bent(np.concatenate(_changes(groups))).widened(room=0.1) if relative else None,
+        recovery=_recovery(spreads["recovery"]),
         pruning=pruning,
         tuning=tuning,
-        final=_rounded_up(reach) or 1.0,
+        final=max(_rounded_up(reach), 5.0),
+        root=bool(len(found := final[final > 0]) and reach > 5 * float(np.median(found))),
         lost={name: bool((spread.nan + spread.infinite).any()) for name, spread in spreads.items()},
-        limits=_stage_limits(groups),
+        limits=None if relative else _stage_limits(groups),
         unhurt=bool((groups.unhurt > 0).any()),
         untuned=bool(groups.untuned.any()),
         runs=int(groups.runs[0]) if len(set(groups.runs.tolist())) == 1 else None,
@@ -112,45 +122,47 @@ def _rounded_up(value: float) -> float:
     return float(f"{math.ceil(round(value / step, 6)) * step:.3g}")
 
 
-def _whole(spread: Spread, *, keep: float, anchors: tuple[float, ...]) -> Range:
-    return robust(np.concatenate([spread.mean, spread.low, spread.high]), keep=keep, anchors=anchors)
+def _all(spread: Spread) -> Floats:
+    return np.concatenate([spread.mean, spread.low, spread.high])
 
 
-def _ratios(spread: Spread) -> Range:
-    """Return the range of a relative change in powers of ten of its ratio, with room for the names of the quadrants."""
+def _changes(groups: Groups) -> list[Floats]:
+    """Return the changes from the baseline in percent that the stages panel draws."""
+    base = groups.spreads["baseline"].mean
     with np.errstate(all="ignore"):
-        logs = np.log10(1 + np.concatenate([spread.mean, spread.low, spread.high]) / 100)
-    found = robust(logs, keep=1.5, anchors=(0.0,))
-    width = max(found.high - found.low, 0.02)
-    low, high = found.low - 0.07 * width, found.high + 0.07 * width
-    # each side of "no change" gets three tenths at least: a quadrant without points is a finding, too
-    low, high = min(low, -high * 3 / 7), max(high, -low * 3 / 7)
-    return Range(10.0**low, 10.0**high, found.outside)
+        return [
+            100 * (values / base - 1)
+            for stage in STAGES
+            for values in (groups.spreads[stage].mean, groups.spreads[stage].low, groups.spreads[stage].high)
+        ]
 
 
-def _nudges(groups: Groups, pruning: Range, tuning: Range, width: int) -> Floats | None:
-    """Return factors that move points with the same effects apart sideways; None if none hides another.
+def _recovery(spread: Spread) -> Bent:
+    """Return the axis of recovery: plain, or bent beyond 50 % where it is wider than 300 %."""
+    ends = robust(_all(spread), keep=400.0, anchors=(0.0, 100.0))
+    return Bent(ends.low, ends.high, ends.outside, 50.0 if ends.high - ends.low > 300 else 0.0).widened()
+
+
+def _nudges(groups: Groups, pruning: Bent, tuning: Bent, width: int) -> Floats | None:
+    """Return effects of pruning, ``[group, statistic]``, moved apart where points hide each other; None if none does.
 
     At 100 % all strategies prune the same heads.
     """
-    places = []
-    for name, ends, pixels in (("pruning_effect", pruning, width), ("tuning_effect", tuning, 190)):
-        with np.errstate(all="ignore"):
-            share = np.log(1 + groups.spreads[name].mean / 100)
-        share = (np.clip(share, math.log(ends.low), math.log(ends.high)) - math.log(ends.low)) / math.log(
-            ends.high / ends.low
-        )
-        places.append(np.round(share * pixels / 3))
-    nudges = np.ones(len(groups))
+    spread = groups.spreads["pruning_effect"]
+    across, up = pruning.share(spread.mean) * width, tuning.share(groups.spreads["tuning_effect"].mean) * 190
     cells: dict[tuple[float, ...], list[int]] = {}
-    for row in np.flatnonzero(np.isfinite(places[0]) & np.isfinite(places[1])).tolist():
-        cells.setdefault((float(groups.model[row]), places[0][row], places[1][row]), []).append(row)
+    for row in np.flatnonzero(np.isfinite(across) & np.isfinite(up)).tolist():
+        place = float(groups.model[row]), float(np.round(across[row] / 2)), float(np.round(up[row] / 2))
+        cells.setdefault(place, []).append(row)
+    if all(len(rows) == 1 for rows in cells.values()):
+        return None
+    pixels = np.zeros(len(groups))
     for rows in cells.values():
         apart = min(8.0, 60.0 / len(rows))
-        for place, row in enumerate(rows):
-            pixels = apart * (place - (len(rows) - 1) / 2)
-            nudges[row] = (pruning.high / pruning.low) ** (pixels / width)
-    return nudges if any(len(rows) > 1 for rows in cells.values()) else None
+        pixels[rows] = [apart * (place - (len(rows) - 1) / 2) for place in range(len(rows))]
+    step = (pruning.bend(pruning.high) - pruning.bend(pruning.low)) / width
+    moved = pruning.bend(np.stack([spread.mean, spread.low, spread.high], axis=1)) + (pixels * step)[:, None]
+    return pruning.straighten(moved)
 
 
 def _stage_limits(groups: Groups) -> Floats | None:
@@ -178,12 +190,12 @@ def packed(groups: Groups, view: View, models: list[int]) -> pd.DataFrame:
     A chart flattens it by `list_columns`.
     """
     rows: list[dict[str, Any]] = []
-    shortened = any(name != short for name, short in view.short.items())
+    panels = panel_names(groups, view)
     for model in models:
         name, of_model = groups.models[model], []
         for strategy in np.unique(groups.strategy[groups.model == model]):
             of_row = np.flatnonzero((groups.model == model) & (groups.strategy == strategy))
-            panel = {"panel": view.short[name]} if shortened else {}
+            panel = {"panel": panels[name]} if panels[name] != name else {}
             row: dict[str, Any] = {"model": name, **panel, "strategy": groups.strategies[strategy]}
             row["pruning_level"] = [significant(groups.levels[level], 9) for level in groups.level[of_row]]
             of_model.append(row | _lists(groups, view, of_row))
@@ -199,17 +211,29 @@ def packed(groups: Groups, view: View, models: list[int]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def panel_names(groups: Groups, view: View) -> dict[str, str]:
+    """Return what stands over the column of each model: its name, and its baseline where the panels do not show that."""
+    names = {}
+    for place, name in enumerate(groups.models):
+        words = [view.short[name]] if name else []
+        base = groups.spreads["baseline"].mean[groups.model == place]
+        if view.change is not None and np.isfinite(base).any():
+            words.append(f"baseline {span_text(base)}")
+        names[name] = " · ".join(words)
+    return names
+
+
 def _fill(row: dict[str, Any], rows: list[dict[str, Any]], view: View) -> None:
     """Give a model an empty entry for each level that it was not run at: a facet moves up into cells without rows."""
     there = {level for other in rows for level in other["pruning_level"]}
     for level in view.shown_levels:
         if significant(level, 9) not in there:
             for name in list_columns(row):
-                row[name] = [*row[name], _EMPTY.get(name, [] if name in (*STAGES, *DRAWN) else None)]
+                row[name] = [*row[name], _EMPTY.get(name, [] if name in (*STAGES, *DRAWN, "pruning_place") else None)]
             row["pruning_level"][-1] = significant(level, 9)
 
 
-_EMPTY: dict[str, Any] = {"runs": 0, "unhurt": 0, "untuned": False, "limit": 1e308, "nudge": 1, "final_change": None}
+_EMPTY: dict[str, Any] = {"runs": 0, "unhurt": 0, "untuned": False, "limit": 1e308, "final_change": None}
 
 
 def _lists(groups: Groups, view: View, rows: Codes) -> dict[str, list[Any]]:
@@ -232,7 +256,7 @@ def _lists(groups: Groups, view: View, rows: Codes) -> dict[str, list[Any]]:
     if view.untuned:
         cells["untuned"] = groups.untuned[rows].tolist()
     if view.nudges is not None:
-        cells["nudge"] = [significant(nudge) for nudge in view.nudges[rows]]
+        cells["pruning_place"] = [triple(*item) for item in view.nudges[rows].tolist()]
     return cells
 
 

@@ -37,7 +37,13 @@ def summary_notes(groups: Groups, view: View, layout: Layout) -> list[str]:
     notes = []
     if seeds := seeds_text(groups):
         notes.append(f"dots are means, lines reach from the least to the greatest of {seeds}")
-    outside = view.recovery.outside + view.pruning.outside + view.tuning.outside + (view.limits is not None)
+    outside = (
+        (view.change.outside if view.change else 0)
+        + view.recovery.outside
+        + view.pruning.outside
+        + view.tuning.outside
+        + (view.limits is not None)
+    )
     if outside:
         notes.append("what lies far beyond the rest stands at the edge of its panel, with its number")
     lost = int(sum((spread.nan + spread.infinite).sum() for name, spread in groups.spreads.items() if name in STAGES))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -32,10 +33,14 @@ class Spread(NamedTuple):
 
 
 class Groups(NamedTuple):
-    """Groups in the order of their keys: codes into `models`, `strategies` and `levels` (NaN: no level given)."""
+    """Groups in the order of their keys: codes into `models`, `strategies` and `levels` (NaN: no level given).
+
+    `palette` holds all strategies of the results, in their order: a strategy keeps its looks when others are left out.
+    """
 
     models: list[str]
     strategies: list[str]
+    palette: list[str]
     levels: list[float]
     model: Codes
     strategy: Codes
@@ -50,7 +55,7 @@ class Groups(NamedTuple):
         return len(self.model)
 
 
-def group_runs(runs: Runs) -> Groups:
+def group_runs(runs: Runs, palette: Sequence[str] | None = None) -> Groups:
     """Gather runs over their seeds.
 
     Besides the stages: ``recovery`` and ``improvement`` in percent; ``pruning_effect`` and ``tuning_effect``, the relative
@@ -72,6 +77,7 @@ def group_runs(runs: Runs) -> Groups:
     return Groups(
         labels["model"],
         labels["strategy"],
+        list(dict.fromkeys([*(palette or []), *labels["strategy"]])),
         labels["pruning_level"],
         codes["model"],
         codes["strategy"],

@@ -118,7 +118,7 @@ def visualize_training_progress(
     >>> history = {"step": [0, 10, 20, 30], "train_loss": [3.0, 2.5, 2.8, 2.25], "pruned_heads": [0, 0, 3, 0]}
     >>> chart = headspec.visualize_training_progress(history)
     >>> headspec.summary(chart)
-    'Training over steps 0 to 30. train_loss from 3 to 2.25, lowest 2.25 at step 30. 3 prunings of heads at step 20. Perplexity was not measured.'
+    'Training over steps 0 to 30. train_loss from 3 to 2.25, lowest 2.25 at step 30. 3 prunings of heads at step 20. Note: perplexity was not measured.'
     """
     _check_arguments(max_display_points, width, height)
     history = read_history(metrics_history, run=run, step=step, epoch=epoch)

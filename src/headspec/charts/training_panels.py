@@ -84,7 +84,6 @@ def line_panel(
         strokeJoin="round",
         strokeCap="round",
         interpolate="step-after" if panel == "sparsity" else "linear",
-        tooltip=False,
     ).encode(x=shared.x(axis=_step_axis(shared, last)), y=y, color=colour, detail=["run:N", "metric:N"])
     if shared.by_run and len(metrics) > 1:
         dashes = [DASHES[place % len(DASHES)] for place in range(len(metrics))]
@@ -93,6 +92,8 @@ def line_panel(
                 "metric:N", scale=alt.Scale(domain=metrics, range=dashes), legend=alt.Legend(title=None)
             )
         )
+    if shared.packed:  # too many points for a tooltip each
+        stroke = stroke.encode(tooltip=[alt.Tooltip(f"{name}:N") for name in ("run", "metric")[not shared.by_run :]])
     if shown is not None:
         stroke = stroke.encode(opacity=shown)
     if legend is not None:

@@ -31,7 +31,7 @@ from headspec.text import head_names
 
 Floats = npt.NDArray[np.float64]
 
-PLAIN_ROWS = 4_000
+PLAIN_ROWS = 1_000
 """Up to here a row per point; above, a row per line with its points as lists."""
 DOT_ROOM = 9.0
 """Pixels between two points of a line from which on each is drawn as a dot too."""

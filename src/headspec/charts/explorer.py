@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import altair as alt
 import pandas as pd
@@ -18,6 +19,7 @@ from headspec.charts.attention import _token_mask
 from headspec.charts.attention_heads_parts import labels_of, one_sequence, shape_of
 from headspec.charts.attention_parts import clipped
 from headspec.charts.describe import absent_count, heads_size, sentence, states_text
+from headspec.charts.explorer_answers import answer_head, answer_pair
 from headspec.charts.explorer_data import GRADIENT, Measure, Weights, first_pick, measures_of, weights_of
 from headspec.charts.explorer_names import Names
 from headspec.errors import DataError
@@ -130,38 +132,113 @@ def visualize_head_explorer(
     >>> [param.name for param in chart.params if hasattr(param, "select")]
     ['head_pick', 'head_pick_pair']
     """
+    return build(
+        attentions,
+        measures=measures,
+        gradient=gradient,
+        scatter=scatter,
+        tokens=tokens,
+        query_tokens=query_tokens,
+        key_tokens=key_tokens,
+        batch_idx=batch_idx,
+        attention_mask=attention_mask,
+        causal=causal,
+        pruned_heads=pruned_heads,
+        revived_heads=revived_heads,
+        vulnerable_heads=vulnerable_heads,
+        events=events,
+        title=title,
+        scale=scale,
+        max_value=max_value,
+        pick=pick,
+        pair=pair,
+        budget=budget,
+        pool=pool,
+        axes=axes,
+        select=select,
+    ).chart
+
+
+class Explorer(NamedTuple):
+    """An explorer, and what it is made of."""
+
+    chart: alt.HConcatChart
+    names: Names
+    weights: Weights
+    heads: list[tuple[int, int]]
+    """Layer and head of each row."""
+
+
+def build(
+    attentions: ArrayLike,
+    *,
+    served: bool = False,
+    measures: Mapping[str, ArrayLike] | None = None,
+    gradient: ArrayLike | None = None,
+    scatter: Any = "auto",
+    tokens: Sequence[Any] | None = None,
+    query_tokens: Sequence[Any] | None = None,
+    key_tokens: Sequence[Any] | None = None,
+    batch_idx: int | None = None,
+    attention_mask: ArrayLike | None = None,
+    causal: bool | None = None,
+    title: str | None = None,
+    scale: ScaleType = "linear",
+    max_value: float | None = None,
+    pick: Sequence[int] | None = None,
+    pair: Sequence[int] | None = None,
+    budget: int | None = BUDGET,
+    pool: Pool | None = "max",
+    axes: str | None = None,
+    select: str = "head_pick",
+    **states: Any,
+) -> Explorer:
+    """Return the explorer of `visualize_head_explorer`, whose arguments these are.
+
+    One that is `served` holds the weights of the head that it opens on, and is handed the others (see `Names`).
+    """
     layers = one_sequence(attention_layers(attentions, axes=axes), batch_idx)
-    heads = sum(int(layer.array.shape[0]) for layer in layers)
-    if heads > MOST_HEADS:
+    count_heads = sum(int(layer.array.shape[0]) for layer in layers)
+    if count_heads > MOST_HEADS:
         raise DataError(
-            f"attentions have {heads:,} heads, more than the {MOST_HEADS:,} that one explorer holds; give a part of the layers "
-            "({layer: array}), or draw them all as thumbnails (visualize_attention_heads)"
+            f"attentions have {count_heads:,} heads, more than the {MOST_HEADS:,} that one explorer holds; give a part of the "
+            "layers ({layer: array}), or draw them all as thumbnails (visualize_attention_heads)"
         )
+    names = _names(select)
     labels = labels_of(layers, tokens, query_tokens, key_tokens)
     masks = {layer.id: _token_mask(attention_mask, shape_of(layer), batch_idx) for layer in layers}
     weights = weights_of(layers, masks, causal=causal, scale=scale, max_value=max_value, pool=pool, budget=budget)
     found, looks, notes = measures_of(layers, masks, measures, gradient)
     layer, head, opening = first_pick(pick, looks)
-    states = heads_table(
-        looks[["layer", "head"]].assign(value=0.0),
-        pruned_heads=pruned_heads,
-        revived_heads=revived_heads,
-        vulnerable_heads=vulnerable_heads,
-        events=events,
-        name="attentions",
-    )
-    rows = panels.heads_of(found, states)
-    packed = with_lists(rows.frame, weights.heads, weights.forms, weights.layouts, weights.shapes, weights.code)
-    rows = rows._replace(frame=packed)
-    names = Names(clean(select))
+    table = heads_table(looks[["layer", "head"]].assign(value=0.0), name="attentions", **states)
+    rows = panels.heads_of(found, table)
+    if not served:
+        packed = with_lists(rows.frame, weights.heads, weights.forms, weights.layouts, weights.shapes, weights.code)
+        rows = rows._replace(frame=packed)
     chosen = _scatter_axes(scatter, found, gradient is not None, measures is not None)
-    chart, missing = _compose(rows, names, weights, labels, (layer, head), _pair_of(pair, weights), chosen)
-    notes = _notes(weights, pool, rows, states, notes, opening, missing)
+    opens = _Opens((layer, head), _pair_of(pair, weights))
+    chart, missing = _compose(rows, names, weights, labels, opens, chosen, served=served)
+    notes = _notes(weights, pool, rows, table, notes, opening, missing)
     chart = chart.properties(
         title=parts.heading(title if title is not None else "Head explorer", notes, width=900),
-        description=_describe(found, states, weights, chosen, opening, notes),
+        description=_describe(found, table, weights, chosen, opening, notes),
     )
-    return chart
+    return Explorer(chart, names, weights, list(zip(table["layer"].tolist(), table["head"].tolist(), strict=True)))
+
+
+class _Opens(NamedTuple):
+    """What is picked at first."""
+
+    head: tuple[int, int]
+    pair: tuple[int, int] | None
+
+
+def _names(select: str) -> Names:
+    if not (isinstance(select, str) and re.fullmatch(r"[A-Za-z_]\w{0,40}", select, re.ASCII)):
+        raise DataError(
+            f"select={clean(repr(select))} cannot name a selection; use letters, digits and '_', beginning with a letter"
+        )
+    return Names(select)
 
 
 def _scatter_axes(scatter: Any, found: Sequence[Measure], gradient: bool, given: bool) -> tuple[int, int] | None:
@@ -202,14 +279,15 @@ def _compose(
     names: Names,
     weights: Weights,
     labels: Any,
-    pick: tuple[int, int],
-    pair: tuple[int, int] | None,
+    opens: _Opens,
     chosen: tuple[int, int] | None,
+    *,
+    served: bool,
 ) -> tuple[alt.HConcatChart, int]:
     """Return the panels put together with their params, and how many heads the scatter lacks."""
-    head = parts.head_pick(names.head, layer=pick[0], head=pick[1])
-    left: Any = panels.head_map(rows, names, weights, labels, head, served=False)
-    right = panels.matrix(rows, names, weights, labels, say.pair_pick(names, pair), served=False)
+    head = parts.head_pick(names.head, layer=opens.head[0], head=opens.head[1])
+    left: Any = panels.head_map(rows, names, weights, labels, head, served=served)
+    right = panels.matrix(rows, names, weights, labels, say.pair_pick(names, opens.pair), served=served)
     missing = 0
     with warnings.catch_warnings():
         # the same pick in two panels is what links them; Altair wonders whether it is meant
@@ -217,10 +295,16 @@ def _compose(
             "ignore", message="Automatically deduplicated selection parameter", category=UserWarning
         )
         if chosen is not None:
-            points, missing = panels.scatter(rows, names, weights, chosen, head, served=False)
+            points, missing = panels.scatter(rows, names, weights, chosen, head, served=served)
             left = alt.vconcat(left, points, spacing=24)
         chart = alt.hconcat(left, right, spacing=36)
     chart = chart.add_params(*say.variables(names, rows.measures, rows.formats, weights, labels))
+    if served:
+        place = list(zip(rows.frame["layer"].tolist(), rows.frame["head"].tolist(), strict=True)).index(opens.head)
+        chart = chart.add_params(
+            alt.param(name=names.served, value=answer_head(weights, place, opens.head)),
+            alt.param(name=names.served_pair, value=answer_pair(weights, opens.pair)),
+        )
     return chart.resolve_scale(color="independent", stroke="independent", shape="independent"), missing
 
 

@@ -251,7 +251,8 @@ def _too_small(heads: int, longest: int, budget: int, triangle: bool) -> DataErr
     need = 4 * heads * (cells * (cells + 1) // 2 if triangle else cells * cells) + 2 * heads
     return DataError(
         f"budget={budget:,} bytes is too small for the weights of {count(heads, 'head')} of {count(longest, 'token')}, even pooled to "
-        f"{cells} × {cells} blocks; give budget={need:,} or more, or draw a part of the layers (attentions={{layer: array}})"
+        f"{cells} × {cells} blocks; give budget={need:,} or more, draw a part of the layers (attentions={{layer: array}}), or keep the "
+        "weights in files beside the page (head_explorer_files)"
     )
 
 

@@ -208,7 +208,10 @@ def scatter(
     points = place.mark_point(
         filled=True, size=size, opacity=0.9, strokeWidth=0.6, stroke="#808080", aria=len(whole) <= 600
     )
-    points = points.encode(color=shade(names, legend=None), tooltip=head_tooltip(heads, weights)).add_params(pick)
+    points = points.encode(
+        color=shade(names, legend=None), tooltip=head_tooltip(heads, weights), order=alt.Order("_shade:Q")
+    )
+    points = points.add_params(pick)
     picked = unit(place.transform_filter({"param": names.head, "empty": False}))
     layers = [
         unit(points),

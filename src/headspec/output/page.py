@@ -109,7 +109,7 @@ def _themed(chart: ChartType, theme: Theme) -> tuple[Export, dict[str, Any] | No
 
 def page(taken: Export, *, dark: Mapping[str, Any] | None, title: str, lang: str, renderer: str, fallback: str) -> str:
     """Return the page of a chart that has been checked."""
-    bundle, boot = javascript_bundle(), template("boot.js")
+    bundle, boot = javascript_bundle(), template("tooltip.js") + template("boot.js")
     description = escape(plain_line(taken.spec["description"]))
     colours = _colours(taken.spec)
     parts = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import threading
@@ -185,8 +186,19 @@ def export(chart: ChartType, *, theme: Theme = None, names: Mapping[str, str] | 
                 spec = chart.to_dict()
         finally:
             alt.data_transformers.register(_TRANSFORMER, None)
+    return _taken_apart(spec, collector, settings, names or {})
+
+
+def export_spec(spec: Mapping[str, Any], *, theme: Theme = None) -> Export:
+    """Take apart a spec that is a dict already, as Altair hands it to a renderer."""
+    return _taken_apart(copy.deepcopy(dict(spec)), Collector(), theme_dict(theme), {})
+
+
+def _taken_apart(
+    spec: dict[str, Any], collector: Collector, settings: Mapping[str, Any], names: Mapping[str, str]
+) -> Export:
     references = _references(spec, collector)
-    final = _named(references, collector, names or {})
+    final = _named(references, collector, names)
     for node in _data_nodes(spec):
         if isinstance(node.get("name"), str):
             node["name"] = final.get(node["name"], node["name"])

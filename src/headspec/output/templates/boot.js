@@ -14,20 +14,6 @@
     root.dataset.state = "failed";
   }
 
-  function escaped(value) {
-    var text = value !== null && typeof value === "object" ? JSON.stringify(value) : String(value);
-    return text.replace(/[&<>"']/g, function (sign) { return "&#" + sign.charCodeAt(0) + ";"; });
-  }
-
-  // every key is a line of text: the tooltip's own format would fetch what stands under "image"
-  function tooltip(value) {
-    if (value === null || typeof value !== "object" || Array.isArray(value)) { return escaped(value); }
-    var rows = Object.keys(value).map(function (key) {
-      return '<tr><td class="key">' + escaped(key) + '</td><td class="value">' + escaped(value[key]) + "</td></tr>";
-    });
-    return "<table><tbody>" + rows.join("") + "</tbody></table>";
-  }
-
   function draw() {
     try {
       var payload = JSON.parse(document.getElementById("spec").textContent);
@@ -37,7 +23,7 @@
         ast: true, // expressions are interpreted: the page may not make code of text
         actions: false,
         renderer: payload.renderer,
-        tooltip: { theme: isDark ? "dark" : "light", formatTooltip: tooltip }
+        tooltip: { theme: isDark ? "dark" : "light", formatTooltip: headspecTooltip }
       };
       var spec = payload.dark && isDark ? Object.assign(payload.spec, payload.dark) : payload.spec;
       var host = place.appendChild(document.createElement("div"));

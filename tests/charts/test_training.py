@@ -394,6 +394,17 @@ def test_several_runs() -> None:
     assert frames(named)["events"][["run", "step", "heads"]].to_numpy().tolist() == [["b", 4, "L1 H2"]]
 
 
+def test_more_lines_than_colours_stay_apart() -> None:
+    full = {"step": [0, 1, 2]} | {f"m{k}_loss": [k, k + 1, k] for k in range(12)}
+    svg = svg_of(visualize_training_progress(full))
+    looks = []
+    for line in re.findall(r'<path[^>]*aria-roledescription="line mark"[^>]*>', svg):
+        looks.append(tuple(re.search(rf' {name}="([^"]*)"', line)[1] for name in ("stroke", "stroke-dasharray")))
+    assert len(re.findall(r">m\d+_loss<", svg)) == 12  # one legend for both
+    assert len(looks) == 12
+    assert len(set(looks)) == 12
+
+
 def test_metrics_can_be_chosen() -> None:
     full = history(60) | {"lr": np.linspace(5e-5, 0, 60), "grad_norm": np.linspace(1, 2, 60)}
     default = visualize_training_progress(full)

@@ -192,9 +192,8 @@ def _stack(
     with warnings.catch_warnings():  # one zoom for all panels is what is wanted
         warnings.filterwarnings("ignore", message="Automatically deduplicated", category=UserWarning)
         stack = alt.vconcat(*charts, spacing=8)
-    own: alt.VConcatChart = stack.resolve_scale(
-        color="independent", stroke="independent", fill="independent", shape="independent", size="independent"
-    )
+    channels: dict[str, Any] = dict.fromkeys(("color", "stroke", "fill", "shape", "size", "strokeDash"), "independent")
+    own: alt.VConcatChart = stack.resolve_scale(**channels)
     return own
 
 

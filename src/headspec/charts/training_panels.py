@@ -86,12 +86,9 @@ def line_panel(
         interpolate="step-after" if panel == "sparsity" else "linear",
     ).encode(x=shared.x(axis=_step_axis(shared, last)), y=y, color=colour, detail=["run:N", "metric:N"])
     if shared.by_run and len(metrics) > 1:
-        dashes = [DASHES[place % len(DASHES)] for place in range(len(metrics))]
-        stroke = stroke.encode(
-            strokeDash=alt.StrokeDash(
-                "metric:N", scale=alt.Scale(domain=metrics, range=dashes), legend=alt.Legend(title=None)
-            )
-        )
+        stroke = stroke.encode(strokeDash=_dashes("metric", metrics, 1, alt.Legend(title=None)))
+    elif len(names) > len(parts.CATEGORY_COLOURS):  # the colours come round again
+        stroke = stroke.encode(strokeDash=_dashes(field, names, len(parts.CATEGORY_COLOURS), legend))
     if shared.packed:  # too many points for a tooltip each
         stroke = stroke.encode(tooltip=[alt.Tooltip(f"{name}:N") for name in ("run", "metric")[not shared.by_run :]])
     if shown is not None:
@@ -105,6 +102,12 @@ def line_panel(
     if len(shared.gaps) and (shared.gaps["panel"] == panel).any():
         layers += _gaps(shared, panel, colour, below=LANE if axis.above else 0)
     return _panel(layers, shared, height)
+
+
+def _dashes(field: str, names: Sequence[str], every: int, legend: alt.Legend | None) -> alt.StrokeDash:
+    """Return the dashes that tell lines apart: another one after `every` names."""
+    dashes = [DASHES[place // every % len(DASHES)] for place in range(len(names))]
+    return alt.StrokeDash(f"{field}:N", scale=alt.Scale(domain=list(names), range=dashes), legend=legend)
 
 
 def _rows(shared: Shared, panel: str) -> alt.Chart:

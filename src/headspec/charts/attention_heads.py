@@ -376,6 +376,10 @@ def _chart(
         ),
         tooltip=_tooltip(labels, table, extras, measure_name),
     )
+    for axis, names in zip(("query", "key"), labels, strict=True):
+        if names is not None:
+            token = f"isValid(datum.{axis}) ? datum.{axis} + ' (' + {param_name(names)}[datum.{axis}] + ')' : ''"
+            rects = rects.transform_calculate(**{f"_{axis}": token})
     if select is not None:
         rects = rects.add_params(parts.head_pick(select))
     layers = [unit(picture.encode(x=alt.value(0), y=alt.value(0), url=alt.value(uri))), rects]
@@ -405,9 +409,12 @@ def _tooltip(labels: Labels, table: pd.DataFrame, extras: Extras, measure_name: 
         alt.Tooltip("layer:O"),
         alt.Tooltip("head:O"),
         alt.Tooltip("weight:Q", title="largest weight", format=".4f"),
-        alt.Tooltip("query:Q", title="from query", format=",d"),
-        alt.Tooltip("key:Q", title="to key", format=",d"),
     ]
+    for axis, title, names in zip(("query", "key"), ("from query", "to key"), labels, strict=True):
+        place: dict[str, Any] = (
+            {"shorthand": f"{axis}:Q", "format": ",d"} if names is None else {"shorthand": f"_{axis}:N"}
+        )
+        tips.append(alt.Tooltip(**place, title=title))
     if extras.entropy:
         tips.append(alt.Tooltip("entropy:Q", title="entropy (nats)", format=".3f"))
     if extras.border is not None:

@@ -107,10 +107,10 @@ def test_a_chart_carries_nothing_that_only_a_top_level_may(name: str, charts: di
     for key in TOP_LEVEL_ONLY:
         assert getattr(charts[name], key, alt.Undefined) is alt.Undefined, key
     spec = charts[name].to_dict()
-    views = [
-        spec,
-        *(view for key in ("layer", "hconcat", "vconcat", "concat") for part in find(spec, key) for view in part),
+    parts = [
+        part for key in ("layer", "hconcat", "vconcat", "concat") for part in find(spec, key) if isinstance(part, list)
     ]
+    views = [spec, *(view for part in parts for view in part)]
     for view in views:
         # Altair itself names the views that selections belong to
         assert view.get("name", "view_").startswith("view_")
@@ -164,8 +164,7 @@ def test_a_chart_goes_beside_another_and_keeps_its_own_scale(name: str, charts: 
         both = mark_counts(svg)
         assert sum(both.values()) == sum(alone.values()) + sum(beside.values())
     vega = vl_convert.vegalite_to_vega((charts[name] | other).to_dict())
-    domains = [scale.get("domain") for scale in vega["scales"] if scale["name"].startswith("concat_1")]
-    assert [0, 300] in domains or [0.0, 300.0] in domains
+    assert [0, 300] in find(vega, "domain")
 
 
 @each_chart

@@ -4,34 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from importlib import metadata, resources
 from pathlib import Path
 from typing import Any
 
 import headspec
-from headspec.errors import HeadspecWarning, need
+from headspec.errors import DataError, need
 from headspec.output.bundle import NOTICE, javascript_bundle
-from headspec.output.check import check_marks, check_safe
-from headspec.output.jsontext import compact
-from headspec.output.page import SVG_MARKS, script_json
-from headspec.output.render import Drawing, draw_export
-from headspec.output.spec import export, to_json
-from headspec.output.table import to_table
-from headspec.output.themes import theme_dict
-from headspec.site.cards import Card, named, slug
+from headspec.output.spec import export
+from headspec.site.cards import Card, Overview, named, slug
+from headspec.site.draw import CODE_LETTERS, Page, draw_card
 from headspec.site.store import Store, digest
 from headspec.text import clean, count
-
-EDITOR_LIMIT = 6_000
-"""Letters of a spec that still go into an address of the Vega editor."""
-TABLE_ROWS = 200
-"""Rows of the data table on a page; the CSV has them all."""
-THUMB = 320
-"""Pixels of a thumbnail's longer side, as shown."""
 
 Progress = Callable[[int, int, str], None]
 
@@ -45,6 +31,8 @@ class Built:
     written: int = 0
     removed: int = 0
     failed: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[tuple[str, str]] = field(default_factory=list)
+    """What a reader of the site will miss: a title and what."""
 
     @property
     def index(self) -> Path:
@@ -55,21 +43,6 @@ class Built:
         """Return one line about the build."""
         failed = f", {count(len(self.failed), 'card')} failed" if self.failed else ""
         return f"{count(self.pages, 'page')}, {count(self.written, 'file')} written, {self.removed:,} removed{failed}: {self.index}"
-
-
-@dataclass(frozen=True)
-class Page:
-    """A card that was drawn: all that its page and the index say of it."""
-
-    name: str
-    card: Card
-    summary: str
-    spec: str
-    payload: str
-    table: dict[str, Any]
-    size: tuple[int, int]
-    thumb: tuple[int, int]
-    editor: str
 
 
 def build_gallery(
@@ -121,26 +94,44 @@ def build_gallery(
     >>> built.pages
     1
     """
+    all_cards = [_card(item) for item in cards]
+    return build_site(all_cards, folder, title=title, text=text, templates=templates, force=force, progress=progress)
+
+
+def build_site(
+    cards: Sequence[Card],
+    folder: str | os.PathLike[str],
+    *,
+    title: str,
+    text: str,
+    overviews: Sequence[Overview] = (),
+    templates: str | os.PathLike[str] | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Built:
+    """Build a site of cards and of pages that show several of them together; the arguments are those of `build_gallery`."""
     environment = _environment(templates)
     store = Store(folder, force=force)
     built = Built(Path(folder).expanduser())
-    all_cards = named([_card(item) for item in cards])
+    all_cards = named(cards)
     pages: list[Page] = []
     try:
         for number, (name, card) in enumerate(all_cards, 1):
             if progress is not None:
                 progress(number, len(all_cards), card.title)
             try:
-                pages.append(_draw(name, card, store))
+                pages.append(draw_card(name, card, store))
             except Exception as error:  # one card that fails must not take the others with it
                 if isinstance(error, (MemoryError, KeyboardInterrupt)) or _is_disk(error):
                     raise
                 built.failed.append((card.title, f"{type(error).__name__}: {clean(error)}"))
-        _write(store, environment, pages, title=clean(title), text=clean(text), templates=templates)
+        site = _Site(store, environment, pages, clean(title), clean(text), templates)
+        site.write([_shown(overview, pages) for overview in overviews])
     except BaseException:
         store.discard()
         raise
     built.pages = len(pages)
+    built.notes = [(page.card.title, f"no PDF: {page.missing_pdf}") for page in pages if page.missing_pdf]
     built.written, built.removed = store.finish()
     return built
 
@@ -157,76 +148,6 @@ def _card(item: Any) -> Card:
     return Card(chart=item, title=title_of(export(item, theme={}).spec) or "Chart")
 
 
-# --- one card -------------------------------------------------------------------------------------------------------------
-
-
-def _draw(name: str, card: Card, store: Store) -> Page:
-    """Render a card's files, those that changed, and return what its page needs."""
-    bare = export(card.chart, theme={})
-    light, dark = bare.themed(theme_dict("light")), bare.themed(theme_dict("dark"))
-    check_safe(light)
-    marks = check_marks(light).marks
-    spec = to_json(card.chart, theme="none")
-    key = digest(light.text(), compact(dark.spec), headspec.__version__, metadata.version("vl-convert-python"))
-    drawn: dict[str, Drawing] = {}
-
-    def drawing(theme: str) -> Drawing:
-        if theme not in drawn:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", HeadspecWarning)  # a gallery of many pictures repeats them
-                drawn[theme] = draw_export(light if theme == "light" else dark)
-        return drawn[theme]
-
-    base = f"charts/{name}"
-    store.made(f"{base}.png", key, lambda: drawing("light").to_png(scale=2))
-    store.made(f"{base}.svg", key, lambda: drawing("light").to_svg())
-    store.made(f"{base}.pdf", key, lambda: drawing("light").to_pdf())
-    for theme in ("light", "dark"):
-        store.made(f"thumbs/{name}-{theme}.png", key, partial(_thumbnail, drawing, theme))
-    store.put(f"{base}.vl.json", spec)
-    table = to_table(card.chart)
-    store.put(f"{base}.csv", table.to_csv(index=False, lineterminator="\n"))
-    size = _png_size(store, f"{base}.png")
-    dark_only = {item: value for item, value in dark.spec.items() if value != light.spec.get(item)}
-    rest = compact({"dark": dark_only, "renderer": "svg" if marks <= SVG_MARKS else "canvas"})
-    return Page(
-        name=name,
-        card=card,
-        summary=str(light.spec["description"]),
-        spec=spec,
-        payload=script_json(f'{rest[:-1]},"spec":{light.text()}}}'),
-        table=_table(table),
-        size=(size[0] // 2, size[1] // 2),
-        thumb=(size[0] // 2, size[1] // 2),
-        editor=_editor(card.chart, len(bare.text())),
-    )
-
-
-def _thumbnail(drawing: Callable[[str], Drawing], theme: str) -> bytes:
-    return drawing(theme).to_png(scale=1)
-
-
-def _png_size(store: Store, path: str) -> tuple[int, int]:
-    place = store.staging / path
-    header = (place if place.is_file() else store.folder / path).read_bytes()[16:24]
-    return int.from_bytes(header[:4], "big"), int.from_bytes(header[4:], "big")
-
-
-def _table(table: Any) -> dict[str, Any]:
-    shown = table.head(TABLE_ROWS)
-    columns = [str(column) for column in shown.columns]
-    text = shown.astype(object).where(shown.notna(), "")
-    rows = [
-        [f"{cell:.6g}" if isinstance(cell, float) else clean(cell) for cell in row] for row in text.to_numpy().tolist()
-    ]
-    return {"columns": columns, "rows": rows, "total": len(table), "shown": len(shown)}
-
-
-def _editor(chart: Any, length: int) -> str:
-    """Return the address that opens the spec in the Vega editor, empty where it would be too long for one."""
-    return str(chart.to_url()) if length <= EDITOR_LIMIT else ""
-
-
 # --- the pages --------------------------------------------------------------------------------------------------------------
 
 
@@ -235,6 +156,10 @@ def _environment(templates: str | os.PathLike[str] | None) -> Any:
         import jinja2
     except ImportError as error:
         raise need("jinja2", extra="site", purpose="to build a gallery") from error
+    if templates is not None and not Path(templates).is_dir():
+        raise DataError(
+            f"templates={clean(templates)} is no folder; give one with page.html, site.css or others of headspec's files"
+        )
     own = jinja2.PackageLoader("headspec.site", "templates")
     loader = own if templates is None else jinja2.ChoiceLoader([jinja2.FileSystemLoader(os.fspath(templates)), own])
     environment = jinja2.Environment(
@@ -265,49 +190,74 @@ def _asset(name: str, templates: str | os.PathLike[str] | None) -> str:
     return resources.files("headspec.site").joinpath("assets", name).read_text(encoding="utf-8")
 
 
-def _write(
-    store: Store,
-    environment: Any,
-    pages: Sequence[Page],
-    *,
-    title: str,
-    text: str,
-    templates: str | os.PathLike[str] | None,
-) -> None:
-    bundle = javascript_bundle()
-    vega = f"assets/vega-{digest(bundle)[:12]}.js"
-    store.put(vega, f"/* {NOTICE} */\n{bundle}")
-    for name in ("site.css", "site.js"):
-        store.put(f"assets/{name}", _asset(name, templates))
-    found = [
-        {
-            "name": page.name,
-            "words": " ".join([page.card.title, page.card.question, page.card.category, *page.card.tags]).lower(),
-            "category": page.card.category,
+@dataclass(frozen=True)
+class _Shown:
+    """An overview with the pages of its cards, those that could be drawn."""
+
+    overview: Overview
+    live: list[Page]
+    pages: list[Page]
+
+
+def _shown(overview: Overview, pages: Sequence[Page]) -> _Shown:
+    def of(cards: Sequence[Card]) -> list[Page]:
+        wanted = {id(card) for card in cards}
+        return [page for page in pages if id(page.card) in wanted]
+
+    return _Shown(overview, of(overview.live), of(overview.cards))
+
+
+@dataclass(frozen=True)
+class _Site:
+    """The pages of a site, and what all of them share."""
+
+    store: Store
+    environment: Any
+    pages: Sequence[Page]
+    title: str
+    text: str
+    templates: str | os.PathLike[str] | None
+
+    def write(self, overviews: Sequence[_Shown]) -> None:
+        """Write the index, the overviews and the page of each card."""
+        vega = self._assets()
+        runs = {page.name: shown.overview for shown in overviews for page in shown.pages}
+        categories: dict[str, int] = {}
+        for page in self.pages:
+            categories[page.card.category] = categories.get(page.card.category, 0) + 1
+        self._page("index.html", "index", root="", pages=self.pages, categories=categories, overviews=overviews)
+        for shown in overviews:
+            self._page(f"runs/{shown.overview.name}.html", "overview", root="../", vega=vega, shown=shown)
+        for place, page in enumerate(self.pages):
+            before = self.pages[place - 1] if place else None
+            after = self.pages[place + 1] if place + 1 < len(self.pages) else None
+            around = {"before": before, "after": after, "overview": runs.get(page.name), "code_letters": CODE_LETTERS}
+            self._page(f"charts/{page.name}.html", "page", root="../", vega=vega, page=page, **around)
+
+    def _page(self, path: str, template: str, **values: Any) -> None:
+        versions = {
+            "headspec": headspec.__version__,
+            "altair": metadata.version("altair"),
+            "vl-convert": metadata.version("vl-convert-python"),
         }
-        for page in pages
-    ]
-    store.put("assets/index.js", f"window.headspecIndex = {json.dumps(found, ensure_ascii=True, sort_keys=True)};\n")
-    categories: dict[str, int] = {}
-    for page in pages:
-        categories[page.card.category] = categories.get(page.card.category, 0) + 1
-    versions = {
-        "headspec": headspec.__version__,
-        "altair": metadata.version("altair"),
-        "vl-convert": metadata.version("vl-convert-python"),
-    }
-    shared = {"site": title, "versions": versions}
-    store.put(
-        "index.html",
-        environment.get_template("index.html").render(**shared, root="", text=text, pages=pages, categories=categories),
-    )
-    for place, page in enumerate(pages):
-        html = environment.get_template("page.html").render(
-            **shared,
-            root="../",
-            vega=vega,
-            page=page,
-            before=pages[place - 1] if place else None,
-            after=pages[place + 1] if place + 1 < len(pages) else None,
+        html = self.environment.get_template(f"{template}.html").render(
+            site=self.title, text=self.text, versions=versions, **values
         )
-        store.put(f"charts/{page.name}.html", html)
+        self.store.put(path, html)
+
+    def _assets(self) -> str:
+        """Write what all pages share; return the path of the scripts that draw."""
+        bundle = javascript_bundle()
+        vega = f"assets/vega-{digest(bundle)[:12]}.js"
+        self.store.put(vega, f"/* {NOTICE} */\n{bundle}")
+        for name in ("site.css", "site.js"):
+            self.store.put(f"assets/{name}", _asset(name, self.templates))
+        found = [{"name": page.name, "words": _words(page.card), "category": page.card.category} for page in self.pages]
+        text = json.dumps(found, ensure_ascii=True, sort_keys=True)
+        self.store.put("assets/index.js", f"window.headspecIndex = {text};\n")
+        return vega
+
+
+def _words(card: Card) -> str:
+    """Return what the search looks through."""
+    return " ".join([card.title, card.question, card.category, card.kind, *card.tags]).lower()

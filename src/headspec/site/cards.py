@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from headspec.catalog import CHARTS, Entry
 from headspec.errors import DataError, HeadspecError
 from headspec.text import clean, listing
 
@@ -36,6 +37,8 @@ class Card:
         How to read it, one paragraph each.
     name
         The name of its page; made of the title if empty.
+    kind
+        What kind of chart it is, ``"entropy-heatmap"`` say; the search finds it by this too.
 
     Examples
     --------
@@ -54,6 +57,38 @@ class Card:
     code: str = ""
     reading: Sequence[str] = ()
     name: str = ""
+    kind: str = ""
+
+    def __post_init__(self) -> None:
+        for part in ("title", "question", "text", "category", "kind"):
+            object.__setattr__(self, part, clean(getattr(self, part)))
+        object.__setattr__(self, "tags", tuple(clean(tag) for tag in self.tags))
+        object.__setattr__(self, "reading", tuple(clean(paragraph) for paragraph in self.reading))
+
+
+@dataclass(frozen=True)
+class Overview:
+    """A page that shows several charts together, live and linked: that of a run.
+
+    Attributes
+    ----------
+    name, title, text
+        The name of its page, its heading and a sentence.
+    live
+        The cards whose charts are drawn on it; a head that is picked in one is picked in all of them.
+    cards
+        All its cards.
+    used, unused
+        Files and what they are, files and why they are not drawn.
+    """
+
+    name: str
+    title: str
+    text: str
+    live: Sequence[Card]
+    cards: Sequence[Card]
+    used: Sequence[tuple[str, str]] = ()
+    unused: Sequence[tuple[str, str]] = ()
 
 
 def slug(text: str) -> str:
@@ -90,20 +125,22 @@ def read_example(path: Path) -> Card:
         category=about["category"],
         tags=tuple(tag.strip() for tag in about["tags"].split(",")),
         code=code,
-        reading=_reading(code),
+        reading=reading_of(code),
+        kind=" ".join(entry.kind for entry in _used(code)),
         name=slug(re.sub(r"^\d+_", "", path.stem)),
     )
 
 
-def _reading(code: str) -> list[str]:
-    """Return how to read the chart, as the docstring of the function that draws it says."""
-    import headspec
-    from headspec.catalog import CHARTS
+def _used(code: str) -> list[Entry]:
+    return [entry for entry in CHARTS if f"headspec.{entry.name}(" in code]
 
-    used = [entry.name for entry in CHARTS if f"headspec.{entry.name}(" in code]
-    if not used:
-        return []
-    text = getattr(headspec, used[-1]).__doc__ or ""
+
+def reading_of(code: str) -> list[str]:
+    """Return how to read the chart that some code draws, as the docstring of the last function in it says."""
+    import headspec
+
+    used = _used(code)
+    text = (getattr(headspec, used[-1].name).__doc__ or "") if used else ""
     found = re.search(r"Reading it: (.*?)(?=\n\s*(?:Examples|References)\n\s*-+|\Z)", text, re.S)
     if found is None:
         return []

@@ -39,6 +39,8 @@ class Store:
         self._new: dict[str, dict[str, str]] = {}
         self._staged: set[str] = set()
         self.staging = self.folder / STAGING
+        if self.staging.is_symlink():
+            raise DataError(f"{clean(self.staging)} is a link to another place; remove it, or give another folder")
         shutil.rmtree(self.staging, ignore_errors=True)  # of a build that was interrupted
 
     def _claim(self, force: bool) -> dict[str, dict[str, str]]:
@@ -46,9 +48,8 @@ class Store:
             raise DataError(f"{clean(self.folder)} is a file; give a folder for the site")
         manifest = self.folder / MANIFEST
         if manifest.is_file():
-            with suppress(ValueError, KeyError, TypeError):
-                return dict(json.loads(manifest.read_text(encoding="utf-8"))["files"])
-        elif self.folder.is_dir() and not force and any(item.name != STAGING for item in self.folder.iterdir()):
+            return _known(manifest)
+        if self.folder.is_dir() and not force and any(item.name != STAGING for item in self.folder.iterdir()):
             raise DataError(
                 f"{clean(self.folder)} is not empty and was not built by headspec; give another folder, or force it: "
                 "files of the same names are then replaced, and the others stay"
@@ -75,12 +76,16 @@ class Store:
 
     def made(self, path: str, key: str, make: Callable[[], str | bytes]) -> bool:
         """Have a file that costs something to make: it is made anew only if `key` changed. Tell whether it was."""
-        old = self._old.get(path)
-        if old and old["key"] == key and self._is_there(path, old["sha"]):
-            self._new[path] = dict(old)
+        if self.is_made(path, key):
+            self._new[path] = dict(self._old[path])
             return False
         self.put(path, make(), key=key)
         return True
+
+    def is_made(self, path: str, key: str) -> bool:
+        """Tell whether the last build made a file of the same key, and it is still as it was."""
+        old = self._old.get(path)
+        return old is not None and old["key"] == key and self._is_there(path, old["sha"])
 
     def _is_there(self, path: str, sha: str) -> bool:
         place = self.folder / _safe(path)
@@ -89,32 +94,83 @@ class Store:
 
     def finish(self) -> tuple[int, int]:
         """Move the new files into place and remove those that are gone; return how many of each."""
-        manifest = json.dumps({"built_by": "headspec", "files": dict(sorted(self._new.items()))}, indent=1) + "\n"
-        self.staging.mkdir(parents=True, exist_ok=True)
-        (self.staging / MANIFEST).write_text(manifest, encoding="utf-8")
-        for path in sorted(self._staged):
-            place = self.folder / _safe(path)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(self.staging / _safe(path), place)
         gone = sorted(set(self._old) - set(self._new))
-        for path in gone:
-            place = self.folder / _safe(path)
-            place.unlink(missing_ok=True)
-            with suppress(OSError):  # a folder that still holds something stays
-                place.parent.rmdir()
-        if self._new != self._old:
-            os.replace(self.staging / MANIFEST, self.folder / MANIFEST)
+        try:
+            for path in (*self._staged, *gone):
+                self._check_inside(path)
+            # first a manifest of the old files and the new ones: whatever stops the rest, the next build knows them all
+            self._write_manifest({**self._new, **self._old})
+            for path in sorted(self._staged, key=_order):
+                place = self.folder / _safe(path)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(self.staging / _safe(path), place)
+            for path in gone:
+                self._remove(self.folder / _safe(path))
+            self._write_manifest(self._new)
+        except OSError as error:
+            self.discard()
+            raise RenderError(f"the site could not be put in place ({clean(error)}); build it once more") from error
         self.discard()
         return len(self._staged), len(gone)
+
+    def _write_manifest(self, files: dict[str, dict[str, str]]) -> None:
+        text = json.dumps({"built_by": "headspec", "files": dict(sorted(files.items()))}, indent=1) + "\n"
+        place = self.folder / MANIFEST
+        if place.is_file() and place.read_bytes() == text.encode():
+            return
+        self.staging.mkdir(parents=True, exist_ok=True)
+        (self.staging / MANIFEST).write_text(text, encoding="utf-8", newline="\n")
+        os.replace(self.staging / MANIFEST, place)
+
+    def _check_inside(self, path: str) -> None:
+        """Refuse a path that leads out of the folder by a link that someone put there."""
+        place = self.folder
+        for part in _safe(path).parts[:-1]:
+            place = place / part
+            if place.is_symlink():
+                raise DataError(f"{clean(place)} is a link to another place; remove it, or give another folder")
+
+    def _remove(self, place: Path) -> None:
+        place.unlink(missing_ok=True)
+        with suppress(OSError):  # a folder that still holds something stays
+            if place.parent != self.folder:
+                place.parent.rmdir()
 
     def discard(self) -> None:
         """Drop what was staged."""
         shutil.rmtree(self.staging, ignore_errors=True)
 
 
-def _safe(path: str) -> Path:
-    """Return a path of a manifest as one below the output folder; a manifest is a file that anyone may have edited."""
+def _order(path: str) -> tuple[bool, bool, str]:
+    """Put assets first, what refers to them next, and the index, which refers to all, last."""
+    return path == "index.html", path.endswith(".html"), path
+
+
+def _known(manifest: Path) -> dict[str, dict[str, str]]:
+    """Return the files that a manifest names; it is a file that anyone may have edited, so what is odd in it is left out."""
+    try:
+        files = json.loads(manifest.read_text(encoding="utf-8"))["files"]
+        items = list(files.items())
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}
+    return {
+        path: {"key": entry["key"], "sha": entry["sha"]}
+        for path, entry in items
+        if is_inside(path)
+        and isinstance(entry, dict)
+        and isinstance(entry.get("key"), str)
+        and isinstance(entry.get("sha"), str)
+    }
+
+
+def is_inside(path: str) -> bool:
+    """Tell whether a path is one below the folder, spelled as headspec does."""
     pure = PurePosixPath(path)
-    if pure.is_absolute() or ".." in pure.parts or not pure.parts or "\\" in path or ":" in path:
+    odd = {"..", MANIFEST, STAGING} & set(pure.parts)
+    return bool(pure.parts) and not (pure.is_absolute() or odd or set(path) & set("\\:\0")) and str(pure) == path
+
+
+def _safe(path: str) -> Path:
+    if not is_inside(path):
         raise DataError(f"{clean(path)} is no path inside the site")
-    return Path(*pure.parts)
+    return Path(*PurePosixPath(path).parts)

@@ -40,8 +40,9 @@
     return "<table><tbody>" + rows.join("") + "</tbody></table>";
   }
   var shown = new Map();
+  function payloadOf(id) { return JSON.parse(document.getElementById(id).textContent); }
   function draw(place) {
-    var payload = JSON.parse(document.getElementById(place.dataset.spec).textContent);
+    var payload = payloadOf(place.dataset.spec);
     var dark = isDark();
     var spec = dark ? Object.assign(payload.spec, payload.dark) : payload.spec;
     var host = document.createElement("div");
@@ -58,18 +59,61 @@
       if (shown.has(place)) { shown.get(place).finalize(); }
       shown.set(place, result);
       place.replaceChildren(host);
-      window.headspec = { view: result.view };
-    });
-  }
-  function drawAll() {
-    var places = Array.from(document.querySelectorAll("[data-spec]"));
-    Promise.all(places.map(draw)).then(function () { root.dataset.state = "drawn"; }).catch(function (error) {
-      var trouble = document.querySelector(".error");
+      return follow(result.view);
+    }).catch(function (error) {
+      var trouble = place.parentNode.querySelector(".error");
       trouble.textContent = "The chart could not be drawn: " + (error && error.message ? error.message : error);
       trouble.hidden = false;
-      root.dataset.state = "failed";
+      throw error;
     });
   }
+  function views() { return Array.from(shown.values()).map(function (result) { return result.view; }); }
+  function drawAll() {
+    var places = Array.from(document.querySelectorAll("[data-spec]"));
+    Promise.all(places.map(draw)).then(function () {
+      window.headspec = { view: views()[0], views: views() };
+      root.dataset.state = "drawn";
+    }).catch(function () { root.dataset.state = "failed"; });
+  }
+
+  // --- a head that is picked in one chart is picked in all that know it ------------------------------------------------
+  var PICK = "head_pick";
+  var picked = null; // [layer, head]: what all charts show, also after they are drawn anew in another theme
+  function pickOf(view) {
+    var tuple;
+    try { tuple = view.data(PICK + "_store")[0]; } catch (error) { return undefined; } // a chart without a pick
+    if (!tuple) { return null; }
+    var found = {};
+    tuple.fields.forEach(function (field, place) { found[field.field] = [].concat(tuple.values[place])[0]; });
+    return [found.layer, found.head];
+  }
+  function same(one, other) { return one === other || Boolean(one && other && one[0] === other[0] && one[1] === other[1]); }
+  function setPick(view, pick) {
+    var old = pickOf(view);
+    if (old === undefined || same(old, pick)) { return Promise.resolve(view); } // compared first: charts must not answer each other for ever
+    var fields = [{ type: "E", field: "layer" }, { type: "E", field: "head" }];
+    view.data(PICK + "_store", [{ unit: "", fields: fields, values: pick.slice() }]);
+    return view.runAsync();
+  }
+  function follow(view) {
+    if (pickOf(view) === undefined) { return view; }
+    var started = picked ? setPick(view, picked) : Promise.resolve(view);
+    return started.then(function () {
+      view.addSignalListener(PICK, function () {
+        setTimeout(function () { // after the chart has finished the run that this is part of
+          var pick = pickOf(view);
+          if (!pick || same(pick, picked)) { return; }
+          picked = pick;
+          document.querySelectorAll(".picked").forEach(function (place) {
+            place.textContent = "Picked: L" + pick[0] + " H" + pick[1] + ".";
+          });
+          views().forEach(function (other) { setPick(other, pick); });
+        }, 0);
+      });
+      return view;
+    });
+  }
+  document.querySelectorAll(".hint").forEach(function (hint) { hint.hidden = false; });
   applyTheme(stored());
 
   // --- tabs: sections without scripts, tabs with them -------------------------------------------------------------------
@@ -115,6 +159,7 @@
     button.textContent = "Copy";
     button.addEventListener("click", function () {
       var code = block.querySelector("code");
+      var text = block.dataset.copySpec ? JSON.stringify(payloadOf(block.dataset.copySpec).spec, null, 1) : code.textContent;
       function done(word) {
         button.textContent = word;
         setTimeout(function () { button.textContent = "Copy"; }, 1500);
@@ -128,7 +173,7 @@
         done(document.execCommand("copy") ? "Copied" : "Press Ctrl+C");
       }
       if (navigator.clipboard) {
-        navigator.clipboard.writeText(code.textContent).then(function () { done("Copied"); }, bySelection);
+        navigator.clipboard.writeText(text).then(function () { done("Copied"); }, bySelection);
       } else { bySelection(); }
     });
     block.appendChild(button);

@@ -1,0 +1,140 @@
+"""One card becomes the files of its page: pictures, data and what the page says of them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any
+
+import headspec
+from headspec.errors import HeadspecWarning, RenderError
+from headspec.output.check import check_marks, check_safe
+from headspec.output.jsontext import compact, layout
+from headspec.output.page import SVG_MARKS, script_json
+from headspec.output.render import Drawing, draw_export
+from headspec.output.spec import Export, export
+from headspec.output.table import to_table
+from headspec.output.themes import theme_dict
+from headspec.site.cards import Card
+from headspec.site.store import Store, digest
+from headspec.site.thumbs import thumbnail
+from headspec.text import clean
+
+EDITOR_LIMIT = 6_000
+"""Letters of a spec that still go into an address of the Vega editor."""
+TABLE_ROWS = 200
+"""Rows of the data table on a page; the CSV has them all."""
+CODE_LETTERS = 12_000
+"""Letters of the spec that a page shows, since coloured code is several times as long; the copy button copies it all."""
+_DRAWN_BY = "thumbnails 1"  # raise the number where the pictures of an unchanged spec become others
+
+
+@dataclass(frozen=True)
+class Page:
+    """A card that was drawn: all that its page and the index say of it."""
+
+    name: str
+    card: Card
+    summary: str
+    spec: str
+    payload: str
+    table: dict[str, Any]
+    size: tuple[int, int]
+    thumb: tuple[int, int]
+    editor: str
+    missing_pdf: str = ""
+
+
+class _Pictures:
+    """The drawings of a chart, each made once and only if a file of it is not there yet."""
+
+    def __init__(self, light: Export, dark: Export) -> None:
+        self._exports = {"light": light, "dark": dark}
+        self._drawn: dict[str, Drawing] = {}
+
+    def __call__(self, theme: str) -> Drawing:
+        if theme not in self._drawn:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", HeadspecWarning)  # a gallery of many pictures repeats them
+                self._drawn[theme] = draw_export(self._exports[theme])
+        return self._drawn[theme]
+
+    def png(self, theme: str, scale: int) -> bytes:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", HeadspecWarning)
+            return self(theme).to_png(scale=scale)
+
+    def pdf(self) -> bytes:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", HeadspecWarning)
+            return self("light").to_pdf()
+
+
+def draw_card(name: str, card: Card, store: Store) -> Page:
+    """Render a card's files, those that changed, and return what its page needs."""
+    bare = export(card.chart, theme={})
+    light, dark = bare.themed(theme_dict("light")), bare.themed(theme_dict("dark"))
+    check_safe(light)
+    marks = check_marks(light).marks
+    spec = layout(bare.spec, {key: item.lines or item.text for key, item in bare.datasets.items()}, pretty=True)
+    key = digest(
+        light.text(), compact(dark.spec), headspec.__version__, metadata.version("vl-convert-python"), _DRAWN_BY
+    )
+    picture = _Pictures(light, dark)
+    base = f"charts/{name}"
+    files: dict[str, Callable[[], str | bytes]] = {
+        f"{base}.png": lambda: picture.png("light", 2),
+        f"{base}.svg": lambda: picture("light").to_svg(),
+        f"{base}.pdf": picture.pdf,
+        f"thumbs/{name}-light.png": lambda: thumbnail(picture.png("light", 1)),
+        f"thumbs/{name}-dark.png": lambda: thumbnail(picture.png("dark", 1)),
+    }
+    missing = ""
+    for path, make in files.items():
+        try:
+            store.made(path, key, make)
+        except RenderError as error:
+            if not path.endswith(".pdf") or isinstance(error.__cause__, OSError):
+                raise
+            missing = str(error)  # the renderer has no way to put some fonts into a PDF, those of emoji for one
+    store.put(f"{base}.vl.json", spec)
+    table = to_table(card.chart)
+    store.put(f"{base}.csv", table.to_csv(index=False, lineterminator="\n"))
+    size = _png_size(store, f"{base}.png")
+    dark_only = {item: value for item, value in dark.spec.items() if value != light.spec.get(item)}
+    rest = compact({"dark": dark_only, "renderer": "svg" if marks <= SVG_MARKS else "canvas"})
+    return Page(
+        name=name,
+        card=card,
+        summary=str(light.spec["description"]),
+        spec=spec,
+        payload=script_json(f'{rest[:-1]},"spec":{light.text()}}}'),
+        table=_table(table),
+        size=(size[0] // 2, size[1] // 2),
+        thumb=_png_size(store, f"thumbs/{name}-light.png"),
+        editor=_editor(card.chart, len(bare.text())),
+        missing_pdf=missing,
+    )
+
+
+def _png_size(store: Store, path: str) -> tuple[int, int]:
+    place = store.staging / path
+    header = (place if place.is_file() else store.folder / path).read_bytes()[16:24]
+    return int.from_bytes(header[:4], "big"), int.from_bytes(header[4:], "big")
+
+
+def _table(table: Any) -> dict[str, Any]:
+    shown = table.head(TABLE_ROWS)
+    columns = [str(column) for column in shown.columns]
+    text = shown.astype(object).where(shown.notna(), "")
+    rows = [
+        [f"{cell:.6g}" if isinstance(cell, float) else clean(cell) for cell in row] for row in text.to_numpy().tolist()
+    ]
+    return {"columns": columns, "rows": rows, "total": len(table), "shown": len(shown)}
+
+
+def _editor(chart: Any, length: int) -> str:
+    """Return the address that opens the spec in the Vega editor, empty where it would be too long for one."""
+    return str(chart.to_url()) if length <= EDITOR_LIMIT else ""

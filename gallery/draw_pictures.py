@@ -11,6 +11,8 @@ PICTURES = (
     "entropy-heatmap",
     "training-progress",
     "attention-matrix",
+    "attention-heads",
+    "head-timeline",
     "head-gradients",
     "experiment-summary",
 )

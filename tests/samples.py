@@ -87,6 +87,14 @@ CALLS: dict[str, Any] = {
     ),
     "visualize_normalized_entropy": lambda: headspec.visualize_normalized_entropy(attention=attention()),
     "visualize_entropy_vs_gradient": lambda: headspec.visualize_entropy_vs_gradient(entropy(), gradients(), **STATES),
+    "visualize_attention_heads": lambda: headspec.visualize_attention_heads(attention(3, 4), **STATES),
+    "visualize_head_explorer": lambda: headspec.visualize_head_explorer(
+        attention(3, 4), gradient=gradients(), tokens=list("abc de"), **STATES
+    ),
+    "visualize_head_difference": lambda: headspec.visualize_head_difference(entropy(), entropy() * 1.3 - 0.2),
+    "visualize_head_timeline": lambda: headspec.visualize_head_timeline(
+        [(10, 0, 1, "pruned"), (20, 2, 3, "pruned"), (40, 2, 3, "revived")], num_layers=3, num_heads=4, steps=[0, 60]
+    ),
     "visualize_training_progress": lambda: headspec.visualize_training_progress(history()),
 }
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import headspec.notebook
+
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -15,7 +17,10 @@ def test_the_examples_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.chdir(tmp_path)
     code = "\n".join(re.findall(r"```python\n(.*?)```", TEXT, re.S))
     assert code.count("headspec.") > 20
-    exec(compile(code, "README.md", "exec"), {})
+    try:
+        exec(compile(code, "README.md", "exec"), {})
+    finally:
+        headspec.notebook.disable()
     assert {path.name for path in tmp_path.iterdir()} == {"entropy.pdf", "entropy.html"}
 
 

@@ -22,6 +22,9 @@ from headspec.errors import (
 
 if TYPE_CHECKING:  # the same names once more, for type checkers and editors; a test holds them against the catalog
     from headspec.charts.attention import visualize_attention_matrix as visualize_attention_matrix
+    from headspec.charts.attention_heads import visualize_attention_heads as visualize_attention_heads
+    from headspec.charts.difference import visualize_head_difference as visualize_head_difference
+    from headspec.charts.explorer import visualize_head_explorer as visualize_head_explorer
     from headspec.charts.heatmaps import visualize_entropy_heatmap as visualize_entropy_heatmap
     from headspec.charts.heatmaps import visualize_gradient_norms as visualize_gradient_norms
     from headspec.charts.heatmaps import visualize_normalized_entropy as visualize_normalized_entropy
@@ -31,6 +34,7 @@ if TYPE_CHECKING:  # the same names once more, for type checkers and editors; a 
     from headspec.charts.strategies import plot_recovery_comparison as plot_recovery_comparison
     from headspec.charts.strategies import plot_strategy_comparison as plot_strategy_comparison
     from headspec.charts.summary import plot_experiment_summary as plot_experiment_summary
+    from headspec.charts.timeline import visualize_head_timeline as visualize_head_timeline
     from headspec.charts.training import visualize_training_progress as visualize_training_progress
     from headspec.measures.entropy import calculate_entropy as calculate_entropy
     from headspec.measures.entropy import calculate_max_entropy as calculate_max_entropy

@@ -82,6 +82,17 @@ CATALOG: tuple[Entry, ...] = (
         "Heads",
     ),
     Entry(
+        "visualize_attention_heads",
+        "headspec.charts.attention_heads",
+        "chart",
+        "attention-heads",
+        "attention",
+        "Attention",
+    ),
+    Entry("visualize_head_explorer", "headspec.charts.explorer", "chart", "head-explorer", "attention", "Attention"),
+    Entry("visualize_head_difference", "headspec.charts.difference", "chart", "head-difference", "heads pair", "Heads"),
+    Entry("visualize_head_timeline", "headspec.charts.timeline", "chart", "head-timeline", "events", "Training"),
+    Entry(
         "visualize_training_progress", "headspec.charts.training", "chart", "training-progress", "history", "Training"
     ),
     # outputs

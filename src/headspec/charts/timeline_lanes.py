@@ -109,7 +109,7 @@ def labelled(lanes: Lanes) -> list[tuple[str, float]]:
     for head in lanes.heads:
         layers.setdefault(head[0], []).append(head)
     every = next((n for n in (1, 2, 4, 5, SPARSE) if n * lanes.pitch >= LABEL), SPARSE)
-    if every < SPARSE and max(map(len, layers.values())) > 1:
+    if every < SPARSE:
         chosen = [head for heads in layers.values() for head in heads[::every]]
         named = [(f"L{layer} H{head}", lanes.top[layer, head] + lanes.thick / 2) for layer, head in chosen]
     else:

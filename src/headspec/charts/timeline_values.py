@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
@@ -117,10 +118,10 @@ def read_values(values: ArrayLike, value_steps: Any, axes: str | None, measure: 
                 'axes="layer head step" say, or give a heads table with a column step'
             )
         whole = arrange(whole, axes or "step layer head", ("step", "layer", "head"), name="values")
-        if 0 in whole.shape:
-            raise DataError(f"values is empty: shape {tuple(whole.shape)}")
-        heads = [(layer, head) for layer in range(whole.shape[1]) for head in range(whole.shape[2])]
-        array = whole.reshape(whole.shape[0], -1)
+        heads = list(itertools.product(range(whole.shape[1]), range(whole.shape[2])))
+        array = whole.reshape(whole.shape[0], len(heads))
+    if not array.size:
+        raise DataError(f"values is empty: {len(array)} steps of {len(heads)} heads")
     if value_steps is None:
         raise DataError(f"values holds {len(array):,} steps; which ones cannot be guessed: give value_steps=[…]")
     steps = steps_of(list(to_numpy(value_steps, name="value_steps").ravel()), "value_steps", of="values")

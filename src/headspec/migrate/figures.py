@@ -31,6 +31,7 @@ _SEABORN_SETTINGS = words(
 _PLOTS = re.compile(r"(?i)plot|visuali[sz]e|draw|heat_?map|imshow|hist(?:ogram)?$|show_")
 _OTHER = "other"
 _PENDING = "pending"
+_NOTHING = "nothing"
 
 
 @dataclass
@@ -49,6 +50,8 @@ class _State:
     def merge(self, other: _State) -> _State:
         pending = self.pending if self.pending is other.pending else None
         current = self.current | other.current
+        if bool(self.current) != bool(other.current):
+            current = current | {_NOTHING}
         if pending is None and _PENDING in current:
             current = (current - {_PENDING}) | {_OTHER}
         return _State(
@@ -58,6 +61,11 @@ class _State:
             self.foreign or other.foreign,
             pending,
         )
+
+    @property
+    def below(self) -> set[object]:
+        """What becomes current when the newest figure is closed."""
+        return {_OTHER} if self.foreign else set()
 
     @property
     def charts(self) -> list[ChartCall]:
@@ -169,17 +177,21 @@ class _Walk:
 
     def use(self, statement: cst.BaseSmallStatement, call: ChartCall, kind: str, state: _State) -> None:
         if kind == "close":
-            if call not in state.shown:
+            # What is closed in a later cell was shown at the end of its own.
+            if call not in state.shown and call.cell is self.cell and self.cell.function(statement) is call.function:
                 call.closed_later = True
         elif kind in ("show", "display"):
+            # Neither closes the figure: pyplot still knows it, and may show it once more.
             if statement not in call.shown_at:
                 call.shown_at.append(statement)
+            if kind == "show" and call not in state.shown:
+                state.shown.append(call)
+            return
         else:
             return
         state.open = [other for other in state.open if other is not call]
-        state.current.discard(call)
-        if kind == "show" and call not in state.shown:
-            state.shown.append(call)
+        if call in state.current:
+            state.current = (state.current - {call}) | state.below
 
     def event(
         self,
@@ -199,6 +211,8 @@ class _Walk:
         elif full.startswith("seaborn."):
             if full.rsplit(".", 1)[-1] not in _SEABORN_SETTINGS:
                 self.modify(call, state, full)
+        elif isinstance(call.func, cst.Name) and call.func.value in self.program.overlays:
+            self.modify(call, state, f"{call.func.value}()")
         elif isinstance(call.func, cst.Name) and (
             call.func.value in self.program.plotters
             or (call.func.value not in self.program.functions and _PLOTS.search(call.func.value))
@@ -215,18 +229,22 @@ class _Walk:
                 self.findings.refuse(chart, f"it draws into a figure of other code ({chart.where})")
             if state.charts:
                 self.findings.refuse(chart, f"several calls draw into one figure ({chart.where})")
+            if state.pending is None and chart.function is not None:
+                self.findings.refuse(chart, f"it draws into whatever figure its caller has open ({chart.where})")
         if state.pending is not None:
             self.findings.vote(state.pending, "remove")
             state.pending = None
         elif _PENDING in state.current:
             state.foreign = True
-        state.current = set()
         if not (chart.shows or chart.closes):
             state.current = {chart}
             if chart not in state.open:
                 state.open.append(chart)
-        else:
-            state.shown = [*state.shown, chart]
+            return
+        if chart.shows and (state.foreign or state.open):
+            self.findings.refuse(chart, f"its plt.show() shows other figures as well ({chart.where})")
+        state.current = state.below
+        state.shown = [*state.shown, chart]
 
     def foreign(self, state: _State) -> None:
         self.settle(state)
@@ -290,7 +308,7 @@ class _Walk:
             self.findings.vote(alone, "remove" if ours else "keep")
             if ours:
                 for chart in state.open:
-                    if alone not in chart.shown_at:
+                    if alone not in chart.shown_at and chart not in state.shown:
                         chart.shown_at.append(alone)
         self.settle(state)
         state.shown = [*state.shown, *state.open] if ours else []
@@ -304,16 +322,16 @@ class _Walk:
             return
         charts = state.open if whole else state.charts
         ours = bool(charts or state.shown)
-        ours = ours and not (state.foreign if whole else state.current - set(state.charts))
+        ours = ours and not (state.foreign if whole else state.current - set(state.charts) - {_NOTHING})
         if alone is not None:
             self.findings.vote(alone, "remove" if ours else "keep")
         for chart in charts:
             chart.closed_later = True
         self.settle(state)
         state.open = [chart for chart in state.open if chart not in charts]
-        state.current = set()
         if whole:
             state.foreign = False
+        state.current = state.below
 
     def closes_current(self, call: cst.Call) -> bool:
         value = call.args[0].value
@@ -323,7 +341,8 @@ class _Walk:
         if alone is None:
             return
         charts = state.charts
-        ours = bool(charts or (state.shown and not state.current)) and len(charts) == len(state.current)
+        others = state.current - set(charts) - {_NOTHING}
+        ours = bool(charts or state.shown) and not others
         ours = ours and all(literal(arg.value) for arg in call.args)
         self.findings.vote(alone, "remove" if ours else "keep")
         if charts and not ours:

@@ -146,6 +146,24 @@ class _Mover:
             return f"{text}.show()"
         return text if self._final(call.cell, statement) else f"display({text})"
 
+    def _hidden(self, call: ChartCall, statement: cst.BaseSmallStatement) -> bool:
+        """Tell whether the notebook would show a chart at the end of a cell where it showed nothing before."""
+        if not self._final(call.cell, statement):
+            return False
+        line = call.cell.parent(statement)
+        last = call.cell.module.body[-1] is line and isinstance(line, cst.SimpleStatementLine)
+        last = last and isinstance(line, cst.SimpleStatementLine) and line.body[-1] is statement
+        gave = call.definition.returns != "nothing" if call.definition is not None else self._gives(call)
+        return not (last and gave and not _semicolon(statement))
+
+    def _gives(self, outer: ChartCall) -> bool:
+        """Tell whether a function that returns what a function of old returned gave a figure."""
+        return any(
+            call.definition is not None and call.definition.returns != "nothing"
+            for call in self.plan.calls
+            if call.function is not None and call.function.name.value == outer.name
+        )
+
     def _final(self, cell: CodeCell, statement: cst.BaseSmallStatement) -> bool:
         """Tell whether a statement is the last expression of its cell, which the notebook shows."""
         if self.program.script or cell.masked.cell_magic is not None:
@@ -163,13 +181,46 @@ class _Mover:
         return all(part in self.gone and not self._shown_here(part) for part in after)
 
     def _shown_here(self, statement: cst.BaseSmallStatement) -> bool:
+        """Tell whether a pyplot statement becomes one that shows a chart, rather than nothing."""
         return any(
-            statement in call.shown_at and (call.kind == "assign" or self._named_later(call))
+            statement in call.shown_at and self._named(call) and statement in self._placing(call)[0]
             for call in self.plan.calls
         )
 
-    def _named_later(self, call: ChartCall) -> bool:
-        return bool(call.saves)
+    def _named(self, call: ChartCall) -> bool:
+        """Tell whether the chart of a call has to have a name, for statements that follow."""
+        if call.kind == "assign" or call.saves:
+            return True
+        return any(not self._beside(call, statement) for statement in self._placing(call)[0])
+
+    def _path(self, cell: CodeCell, statement: cst.BaseSmallStatement) -> tuple[cst.CSTNode, ...]:
+        return tuple(reversed([up for up in cell.above(statement) if isinstance(up, cst.BaseSuite)]))
+
+    def _beside(self, call: ChartCall, statement: cst.BaseSmallStatement) -> bool:
+        """Tell whether a statement stands in the same block as a call."""
+        assert call.statement is not None
+        return self._path(call.cell, call.statement) == self._path(call.cell, statement)
+
+    def _under(self, call: ChartCall, statement: cst.BaseSmallStatement) -> bool:
+        """Tell whether a statement happens only where the call has happened."""
+        assert call.statement is not None
+        own = self._path(call.cell, call.statement)
+        return self._path(call.cell, statement)[: len(own)] == own
+
+    def _placing(self, call: ChartCall) -> tuple[list[cst.BaseSmallStatement], bool]:
+        """Return the pyplot statements that become ones that show a chart, and whether the call itself shows it.
+
+        A notebook shows every figure that is open at the end of its cell: a ``plt.show()`` under a condition decides
+        only where the figure may be closed instead. In a script nothing else shows it.
+        """
+        gone = [statement for statement in call.shown_at if statement in self.gone]
+        own = [statement for statement in call.shown_at if statement not in self.gone]
+        if self.program.script or call.closed_later:
+            here = [statement for statement in gone if self._under(call, statement)]
+            shows = call.shows and (call.known is not None or not self.program.script)
+            return here, len(here) < len(gone) or shows
+        here = [statement for statement in gone if self._beside(call, statement)]
+        return here, not here and not any(statement for statement in own if self._beside(call, statement))
 
     def _displayed(self, call: ChartCall) -> bool:
         """Tell whether the old call had its figure shown."""
@@ -209,23 +260,24 @@ class _Mover:
         outer = call.cell.parent(call.cell.parent(call.node) or call.node)
         save = save_target(outer) if call.kind == "savefig" and isinstance(outer, cst.Call) else None
         saving = call.bound is not None and call.bound.save is not None
-        if not (saving or call.saves or (save is not None and shown)):
+        named = self._named(call)
+        if not (saving or named or (save is not None and shown)):
             if save is not None:
                 self.moves.saves = True
                 return [f"headspec.save({text}, {path_text(call.cell, save)})"]
             if call.kind == "display":
                 return [_swap(call.cell, statement, call.node, text)]
-            return [self._show(call, text, statement) if shown else text]
+            if shown:
+                return [self._show(call, text, statement)]
+            return [f"{text};" if self._hidden(call, statement) else text]
         name = self.temporary
         pieces: list[Piece] = [f"{name} = {text}", *self._saves(call, name)]
         if save is not None:
             self.moves.saves = True
             pieces.append(f"headspec.save({name}, {path_text(call.cell, save)})")
-        if call.saves:
+        if named:
             self._later(call, name)
-            if not call.shown_at and shown:
-                pieces.append(f"{name}.show()" if self.program.script else f"display({name})")
-        elif shown:
+        if shown and (not named or self._placing(call)[1] or call.kind in ("display", "show")):
             pieces.append(self._show(call, name, statement))
         return pieces
 
@@ -237,14 +289,13 @@ class _Mover:
             if target is not None:
                 self.moves.saves = True
                 self.moves.of(call.cell).small[statement] = [f"headspec.save({name}, {path_text(call.cell, target)})"]
-        for statement in call.shown_at:
-            if statement in self.gone:
-                pieces = self.moves.of(call.cell).small.setdefault(statement, [])
-                shown = f"{name}.show()" if self.program.script else f"display({name})"
-                if self._alone_final(call.cell, statement):
-                    shown = name
-                if shown not in pieces:
-                    pieces.append(shown)
+        for statement in self._placing(call)[0]:
+            pieces = self.moves.of(call.cell).small.setdefault(statement, [])
+            shown = f"{name}.show()" if self.program.script else f"display({name})"
+            if self._alone_final(call.cell, statement):
+                shown = name
+            if shown not in pieces:
+                pieces.append(shown)
 
     def _alone_final(self, cell: CodeCell, statement: cst.BaseSmallStatement) -> bool:
         showing = [call for call in self.plan.calls if statement in call.shown_at]
@@ -254,10 +305,13 @@ class _Mover:
         name = call.variable or self.temporary
         pieces: list[Piece] = [_swap(call.cell, statement, call.node, text), *self._saves(call, name)]
         self._later(call, name)
-        if call.shown_at or not self._displayed(call):
+        if not self._displayed(call) or not self._placing(call)[1]:
             return pieces
         returned = any(use.kind == "return" for use in call.uses)
-        bare = any(use.kind == "bare" and use.statement and self._final(use.cell, use.statement) for use in call.uses)
+        bare = any(
+            use.kind == "bare" and use.statement and use.cell is call.cell and self._final(use.cell, use.statement)
+            for use in call.uses
+        )
         if bare or (returned and not call.shows):
             return pieces
         return [*pieces, self._show(call, name, statement)]

@@ -125,6 +125,30 @@ class Program:
                 return frozenset(found)
             found |= more
 
+    @cached_property
+    def overlays(self) -> frozenset[str]:
+        """The plotters that open no figure of their own and so draw into the current one."""
+        own: set[str] = set()
+        while True:
+            more = {
+                name
+                for name, places in self.functions.items()
+                if name not in own and all(self._opens(node, own) for _, node in places)
+            }
+            if not more:
+                return self.plotters - own
+            own |= more
+
+    def _opens(self, function: cst.FunctionDef, known: set[str]) -> bool:
+        return any(
+            isinstance(node, cst.Call)
+            and (
+                self.pyplot(node.func) in ("figure", "subplots", "subplot_mosaic")
+                or (isinstance(node.func, cst.Name) and node.func.value in known)
+            )
+            for node in walk(function.body)
+        )
+
     def _draws(self, function: cst.FunctionDef, known: set[str]) -> bool:
         for node in walk(function.body):
             if isinstance(node, cst.Call):

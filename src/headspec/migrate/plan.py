@@ -209,7 +209,7 @@ def _trace(program: Program, plan: Plan) -> None:
         for outer, calls in inner.items():
             outer.shows = any(call.shows or call.shown_at for call in calls)
             outer.closes = all(call.closes or call.closed_later for call in calls) and bool(calls)
-            outer.own_figure = all(call.own_figure for call in calls)
+            outer.own_figure = True  # a call that draws into the current figure is refused within a function
         if before == [(call.shows, call.closes) for call in plan.calls]:
             break
     _blame(plan, plan.findings.reasons)

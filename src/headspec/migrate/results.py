@@ -231,6 +231,11 @@ def follow(program: Program, calls: list[ChartCall]) -> dict[ChartCall, list[str
             if kind.startswith("!"):
                 reasons[call].append(f"{kind[1:]} ({place(event.cell, event.node)})")
                 continue
+            if call.definition is not None and call.definition.returns == "nothing" and kind not in ("return", "del"):
+                reasons[call].append(
+                    f"it returns nothing, and {call.variable} is used ({place(event.cell, event.node)})"
+                )
+                continue
             call.uses.append(Use(event.cell, event.node, kind, event.cell.small_statement(event.node)))
     return reasons
 

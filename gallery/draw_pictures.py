@@ -7,15 +7,16 @@ from pathlib import Path
 import headspec
 from headspec.site.cards import read_example
 
-PICTURES = (
-    "entropy-heatmap",
-    "training-progress",
-    "attention-matrix",
-    "attention-heads",
-    "head-timeline",
-    "head-gradients",
-    "experiment-summary",
-)
+# name → dots per inch: the large ones are shown small
+PICTURES = {
+    "entropy-heatmap": 144,
+    "training-progress": 72,
+    "attention-matrix": 72,
+    "attention-heads": 72,
+    "head-timeline": 72,
+    "head-gradients": 144,
+    "experiment-summary": 72,
+}
 
 
 def main() -> None:
@@ -23,7 +24,7 @@ def main() -> None:
     for path in sorted((here / "examples").glob("*.py")):
         name = path.stem.split("_", 1)[1].replace("_", "-")
         if name in PICTURES:
-            headspec.save(read_example(path).chart, here / "pictures" / f"{name}.png", theme="light", dpi=144)
+            headspec.save(read_example(path).chart, here / "pictures" / f"{name}.png", theme="light", dpi=PICTURES[name])
 
 
 if __name__ == "__main__":

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import altair as alt
-import pandas as pd
 
 from headspec.charts import parts
 from headspec.charts.describe import sentence
+from headspec.charts.specs import ONE, pixel
+from headspec.charts.strategy_frame import said
 from headspec.charts.summary_effects import effects_panel
 from headspec.charts.summary_frame import Stages, View, absent, lay_out, list_columns, look, packed
 from headspec.charts.summary_panels import final_panel, recovery_panel, stages_panel
@@ -92,24 +93,17 @@ def plot_experiment_summary(
     ...     }
     ... )
     >>> print(headspec.summary(chart))
+    Pruning experiment. 2 strategies (entropy and random); 1 level (30 %); one run each. Perplexity: baseline 20, pruned 40 to 60, fine-tuned 25 to 30. Recovery: 75 %. Pruning hurt and fine-tuning repaired in 2 of 2. Final change of perplexity: 25 to 50 %; worst random, best entropy.
     """
     everything = read_runs(results_df, level_unit=level_unit, columns=columns)
     groups = group_runs(_chosen(everything, models, strategies), palette=everything.labels["strategy"])
     layout = lay_out(groups, width)
     view = look(groups, layout, select, stages=stages)
-    panels: list[Any] = []
-    for block in layout.blocks:
-        panels.append(_block(groups, view, block, first=not panels))
+    blocks = [_block(groups, view, models, first=not place) for place, models in enumerate(layout.blocks)]
     notes = summary_notes(groups, view, layout)
-    page: Any = alt.vconcat(*panels, spacing=22).resolve_scale(xOffset="independent")
-    # The outer concat keeps the scales of this page to itself, the inner one shares them among its panels.
-    page = alt.vconcat(page).resolve_scale(
-        color="independent", fill="independent", shape="independent", size="independent"
-    )
-    page = page.properties(
-        title=parts.heading(title or "Pruning experiment", notes, width=layout.width),
-        description=sentence(clean(title or "Pruning experiment"), *summary_text(groups), "; ".join(notes)),
-    )
+    page: Any = blocks[0] if len(blocks) == 1 else alt.VConcatChart(vconcat=blocks, spacing=22, resolve=_resolved())
+    page["title"] = parts.heading(title or "Pruning experiment", notes, width=layout.width)
+    page["description"] = sentence(clean(title or "Pruning experiment"), *summary_text(groups), said(notes))
     assert isinstance(page, alt.VConcatChart)
     return page
 
@@ -137,14 +131,18 @@ def _block(groups: Groups, view: View, models: list[int], *, first: bool) -> Any
     named = False
     for panel, draw, what in _PANELS:
         if reason := absent(groups, panel):
-            panels.append(_placeholder(f"{what}: {reason} in the results", frame, view.cell))
+            panels.append(_placeholder(f"{what}: {reason} in the results", view.cell))
         else:
             panels.append(draw(Section(frame, not named, leads, view)))
             named = True
-    chart: Any = alt.vconcat(*panels, spacing=18).resolve_scale(
-        xOffset="independent"
-    )  # each has bands of its own width
-    return chart.properties(transform=[alt.FlattenTransform(flatten=list_columns(frame))])
+    flat = alt.FlattenTransform(flatten=list_columns(frame))
+    return alt.VConcatChart(data=frame, transform=[flat], vconcat=panels, spacing=18, resolve=_resolved())
+
+
+def _resolved() -> alt.Resolve:
+    """Keep each panel's scales to itself: beside another chart none is shared, and offsets fit bands of other widths."""
+    channels = ("color", "fill", "shape", "size", "xOffset")
+    return alt.Resolve(scale=alt.ScaleResolveMap(**dict.fromkeys(channels, "independent")))  # type: ignore[arg-type]
 
 
 _PANELS: tuple[tuple[str, Any, str], ...] = (
@@ -155,8 +153,7 @@ _PANELS: tuple[tuple[str, Any, str], ...] = (
 )
 
 
-def _placeholder(text: str, frame: pd.DataFrame, width: int) -> Any:
-    # The frame of its neighbours, though it draws one text: a panel with data of its own would take from the others what
-    # the block does to theirs.
-    words = alt.Chart(frame).transform_sample(1).mark_text(style="headspec-muted", align="left", fontSize=11)
-    return words.encode(x=alt.value(0), y=alt.value(12), text=alt.value(text)).properties(width=width, height=24)
+def _placeholder(text: str, width: int) -> Any:
+    words = alt.MarkDef(type="text", style="headspec-muted", align="left", fontSize=11)
+    place = alt.FacetedEncoding(x=pixel(0), y=pixel(12), text={"value": text})
+    return alt.FacetedUnitSpec(mark=words, encoding=place, transform=[ONE], width=width, height=24)

@@ -7,6 +7,7 @@ from typing import Any
 import altair as alt
 
 from headspec.charts import parts
+from headspec.charts.specs import calculate, keep, pixel, unit
 from headspec.charts.summary_frame import View
 from headspec.charts.summary_parts import (
     AXIS,
@@ -16,13 +17,13 @@ from headspec.charts.summary_parts import (
     arrows,
     bent_axis,
     crosses,
-    facet_of,
     level_labels,
     level_tip,
     levels_axis,
     listed,
     look_of,
     marks_of,
+    panel_of,
     rule_at,
     tooltip_of,
     words_of,
@@ -33,39 +34,46 @@ from headspec.tables.result_columns import STAGES
 
 def stages_panel(section: Section) -> Any:
     """Return the perplexity across the stages, a row per level."""
-    view, look = section.view, look_of(section)
+    view, look = section.view, look_of(section, "stages")
     height = 92 if len(view.shown_levels) < 4 else 80
     labels = alt.Axis(labelAngle=0, labelExpr="replace(datum.value, '_', '-')")
     x = alt.X("stage:N", title=None, axis=labels, scale=alt.Scale(domain=list(STAGES)))
     y, (low, high), steps = _stage_values(view, height)
     tooltip = tooltip_of(view, "_cell", level_tip(), alt.Tooltip("stage:N"))
     leads, test = section.leads == "stages", "isValid(datum._cell[0])"
-    layers = marks_of(section, test, x, y, (low, high), look, tooltip, width=1.5, leads=leads)
+    marks = marks_of(section, test, x, y, (low, high), look, tooltip, width=1.5, leads=leads)
     numbers = ("datum._cell[0]", "datum._cell[2]")
     if view.change is not None:
-        layers.insert(1 if leads else 0, rule_at(0))
+        marks.insert(1 if leads else 0, rule_at(0))
         below, above = f"{view.change.low:.6g}", f"{view.change.high:.6g}"
         if view.change.outside:
-            layers += arrows("datum._c0", "datum._c2", above, numbers, x, look)
-            layers += arrows(
+            marks += arrows("datum._c0", "datum._c2", above, numbers, x, look)
+            marks += arrows(
                 "datum._c0", "datum._c1", below, ("datum._cell[0]", "datum._cell[1]"), x, look, below=height
             )
     elif view.limits is not None:
-        layers += arrows(*numbers, "datum.limit", numbers, x, look)
+        marks += arrows(*numbers, "datum.limit", numbers, x, look)
     if any(view.lost[stage] for stage in STAGES):
-        layers += crosses("datum[datum.stage + '_lost']", x, look)
-    layers += words_of(section, "stages", "datum.stage == 'pruned'")
-    chart: Any = alt.layer(*layers, data=section.frame).properties(width=view.cell, height=height)
-    chart = chart.transform_fold([stage for stage in STAGES if stage in section.frame.columns], as_=["stage", "_cell"])
-    if steps:
-        chart = chart.transform_calculate(**steps)
+        marks += crosses("datum[datum.stage + '_lost']", x, look)
+    marks += words_of(section, "stages", "datum.stage == 'pruned'")
+    present = [stage for stage in STAGES if stage in section.frame.columns]
+    fold = alt.FoldTransform(**{"fold": present, "as": ["stage", "_cell"]})
     header = alt.Header(labelPadding=40, **level_labels(view, " + ' pruned'"))
-    row = alt.Row("pruning_level:O", sort=listed(view.shown_levels), title=None, header=header)
-    note = "% above the baseline, one axis for all" if view.change is not None else "a log axis of its own in each cell"
-    facet = facet_of(section, chart, "Perplexity at each stage", note, row=row)
-    if len(view.shown_levels) < len(view.levels):
-        facet = facet.transform_filter(alt.FieldOneOfPredicate(field="pruning_level", oneOf=listed(view.shown_levels)))
-    return facet if view.change is not None else facet.resolve_scale(y="independent")
+    rows = alt.FacetFieldDef(
+        field="pruning_level", type="ordinal", sort=listed(view.shown_levels), title=None, header=header
+    )
+    some = alt.FieldOneOfPredicate(field="pruning_level", oneOf=listed(view.shown_levels))
+    return panel_of(
+        section,
+        marks,
+        height,
+        "Perplexity at each stage",
+        "% above the baseline, one axis for all" if view.change is not None else "a log axis of its own in each cell",
+        steps=[fold, *calculate(**steps)],
+        row=rows,
+        before=[alt.FilterTransform(filter=some)] if len(view.shown_levels) < len(view.levels) else None,
+        own_y=view.change is None,
+    )
 
 
 def _stage_values(view: View, height: int) -> tuple[alt.Y, tuple[str, str], dict[str, str]]:
@@ -85,29 +93,29 @@ def _stage_values(view: View, height: int) -> tuple[alt.Y, tuple[str, str], dict
 
 def recovery_panel(section: Section) -> Any:
     """Return the recovery by level: 0 is no repair, 100 the baseline regained."""
-    view, look, height = section.view, look_of(section), 140
+    view, look, height = section.view, look_of(section, "recovery"), 140
     x, ends = levels_axis(view), view.recovery
     y = bent_axis(alt.Y, "recovery[0]:Q", ends, height, 15, AXIS, sign="")
     extra = [alt.Tooltip("unhurt:Q", title="undefined runs")] if view.unhurt else []
     tooltip = tooltip_of(view, "recovery", level_tip(), *extra)
     leads, spread = section.leads == "recovery", ("recovery[1]", "recovery[2]")
-    layers = marks_of(section, "isValid(datum.recovery[0])", x, y, spread, look, tooltip, width=1, leads=leads)
-    layers[1 if leads else 0 : 0] = [rule_at(0), rule_at(100, dash=True)][: 2 if ends.high >= 100 else 1]
+    marks = marks_of(section, "isValid(datum.recovery[0])", x, y, spread, look, tooltip, width=1, leads=leads)
+    marks[1 if leads else 0 : 0] = [rule_at(0), rule_at(100, dash=True)][: 2 if ends.high >= 100 else 1]
     if ends.outside:
         for place, limit, below in ((2, ends.high, None), (1, ends.low, height)):
             numbers = ("datum.recovery[0]", f"datum.recovery[{place}]")
-            layers += arrows(*numbers, f"{limit:.6g}", numbers, x, look, below=below)
+            marks += arrows(*numbers, f"{limit:.6g}", numbers, x, look, below=below)
     if view.lost["recovery"]:
-        layers += crosses("datum.recovery_lost", x, look)
+        marks += crosses("datum.recovery_lost", x, look)
     if view.unhurt:
-        undefined = alt.Chart().transform_filter("datum.unhurt > 0 && !isValid(datum.recovery[0])")
-        hollow = undefined.mark_point(size=30, filled=False, opacity=1)
-        seen = {"x": x, "xOffset": look.offset, "color": look.colour, "shape": look.shape}
-        layers.append(hollow.encode(**seen, y=alt.value(height - EDGE), tooltip=tooltip))
-    layers += words_of(section, "recovery")
-    chart = alt.layer(*layers, data=section.frame).properties(width=view.cell, height=height)
+        undefined = [keep("datum.unhurt > 0 && !isValid(datum.recovery[0])")]
+        seen = {"x": x, "xOffset": look.offset, "color": look.colour, "shape": look.shape, "y": pixel(height - EDGE)}
+        hollow = {"size": 30, "filled": False, "opacity": 1}
+        marks.append(unit("point", steps=undefined, mark=hollow, **seen, tooltip=tooltip))
+    marks += words_of(section, "recovery")
     note = "100 · (pruned − fine-tuned) / (pruned − baseline); dashed: the baseline regained"
-    return facet_of(section, chart, "Recovery, %", note + ("; symmetric log axis" if ends.constant else ""))
+    note += "; symmetric log axis" if ends.constant else ""
+    return panel_of(section, marks, height, "Recovery, %", note)
 
 
 def final_panel(section: Section) -> Any:
@@ -119,18 +127,18 @@ def final_panel(section: Section) -> Any:
     legend = alt.Legend(title="Final change, %", gradientLength=80, format="+.3~r")
     fill = alt.Fill("final_change:Q", scale=parts.colour_scale(scale), legend=legend)
     tooltip = [alt.Tooltip("model:N"), alt.Tooltip("strategy:N"), level_tip(), alt.Tooltip("final_change:Q")]
-    cells = alt.Chart().transform_filter("isValid(datum.final_change)")
-    layers: list[Any] = [cells.mark_rect().encode(fill=fill, tooltip=tooltip)]
+    marks = [unit("rect", steps=[keep("isValid(datum.final_change)")], fill=fill, tooltip=tooltip)]
     if view.lost["final_change"]:
-        lost = alt.Chart().transform_filter("isValid(datum.final_change_lost) && !isValid(datum.final_change)")
-        grey = lost.mark_rect(color="rgb({},{},{})".format(*MISSING))
-        layers.append(grey.encode(tooltip=[*tooltip[:3], alt.Tooltip("final_change_lost:N", title="final change")]))
+        steps = [keep("isValid(datum.final_change_lost) && !isValid(datum.final_change)")]
+        tips = [*tooltip[:3], alt.Tooltip("final_change_lost:N", title="final change")]
+        marks.append(unit("rect", steps=steps, mark={"color": "rgb({},{},{})".format(*MISSING)}, tooltip=tips))
     if (size := _strip_font(section)) is not None:
-        layers.append(_strip_text(view, scale, size))
-    chart: Any = alt.layer(*layers, *words_of(section, "final"), data=section.frame).encode(x=levels_axis(view), y=y)
-    chart = chart.properties(width=view.cell, height=max(22 * len(view.strategies), 40))
+        marks.append(_strip_text(view, scale, size))
+    marks += words_of(section, "final")
+    height = max(22 * len(view.strategies), 40)
     note = "below 0 is better than before pruning" + ("; colours on a root scale" if view.root else "")
-    return facet_of(section, chart, "Final change of perplexity, % of the baseline", note)
+    shared = {"x": levels_axis(view), "y": y}
+    return panel_of(section, marks, height, "Final change of perplexity, % of the baseline", note, shared=shared)
 
 
 def _strip_text(view: View, scale: ColourScale, size: int) -> Any:
@@ -138,12 +146,11 @@ def _strip_text(view: View, scale: ColourScale, size: int) -> Any:
     value = "datum.final_change"
     dagger = " + (datum.untuned ? '†' : '')" if view.untuned else ""
     lost = "datum.final_change_lost" if view.lost["final_change"] else "null"
-    dark = alt.when(f"!({value} < {low:.4g} || {value} > {high:.4g})")
-    words = alt.Chart().transform_calculate(
-        _text=f"isValid(datum.final_change) ? {SIGNED.format(value)}{dagger} : {lost}"
-    )
-    words = words.transform_filter("isValid(datum._text)").mark_text(fontSize=size, aria=False)
-    return words.encode(text="_text:N", color=dark.then(alt.value("#000")).otherwise(alt.value("#fff")))
+    words = calculate(_text=f"isValid({value}) ? {SIGNED.format(value)}{dagger} : {lost}")
+    light = alt.when(f"{value} < {low:.4g} || {value} > {high:.4g}")
+    ink = light.then(alt.value("#fff")).otherwise(alt.value("#000"))
+    steps = [*words, keep("isValid(datum._text)")]
+    return unit("text", steps=steps, mark={"fontSize": size}, text=alt.Text("_text:N"), color=ink)
 
 
 def _strip_font(section: Section) -> int | None:

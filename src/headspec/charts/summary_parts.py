@@ -10,12 +10,14 @@ import pandas as pd
 
 from headspec.charts import parts
 from headspec.charts.ranges import Bent
+from headspec.charts.specs import ONE, at, calculate, keep, layers, pixel, unit
 from headspec.charts.summary_frame import GAP, View
 
 # How a number is written whatever its size, at the edge of a panel and in the cells of the strip.
 _SHORT = "(abs({0}) >= 1e5 ? format({0}, '.1e') : abs({0}) >= 100 ? format({0}, ',.0f') : format({0}, '.1f'))"
 SIGNED = "(abs({0}) >= 1e5 ? format({0}, '+.1e') : abs({0}) >= 100 ? format({0}, '+,.0f') : format({0}, '+.1f'))"
 AXIS = {"minExtent": 34, "maxExtent": 34}
+CROSS = {"shape": parts.CROSS, "size": 50, "strokeWidth": 2, "filled": False, "opacity": 1}
 EDGE = 5
 """Pixels from the edge of a panel at which what lies beyond it is marked."""
 
@@ -50,15 +52,14 @@ class Look(NamedTuple):
     faded: Any
 
 
-def look_of(section: Section) -> Look:
-    """Return how strategies look in the panels of a block."""
+def look_of(section: Section, panel: str) -> Look:
+    """Return how strategies look in a panel; the legend stands beside the panel that leads."""
     view = section.view
-    scales: list[Any] = [alt.Undefined, alt.Undefined]
-    if section.named:  # the panels of a page share these scales: one that states them is enough
-        scales = list(view.scales)
+    colours, shapes = view.scales
+    legend: Any = alt.Undefined if section.leads == panel else None
     return Look(
-        alt.Color("strategy:N", scale=scales[0], title="Strategy"),
-        alt.Shape("strategy:N", scale=scales[1], title="Strategy"),
+        alt.Color("strategy:N", scale=colours, title="Strategy", legend=legend),
+        alt.Shape("strategy:N", scale=shapes, title="Strategy", legend=legend),
         alt.XOffset("strategy:N", scale=alt.Scale(domain=view.strategies)),
         alt.when(alt.param(name=view.select)).then(alt.value(1)).otherwise(alt.value(0.12)),
     )
@@ -131,22 +132,20 @@ def marks_of(
     leads: bool,
 ) -> list[Any]:
     """Return the lines, the spreads over seeds and the means of the strategies."""
-    rows = alt.Chart().transform_filter(test)
     seen = {"x": x, "y": y, "color": look.colour, "xOffset": look.offset, "opacity": look.faded}
-    lines = rows.mark_line(strokeWidth=width, strokeJoin="round", strokeCap="round")
+    form = {"strokeWidth": width, "strokeJoin": "round", "strokeCap": "round"}
     others = [
-        rows.mark_rule(aria=False).encode(y=alt.Y(f"{ends[0]}:Q"), y2=alt.Y2(ends[1])),
-        rows.mark_point(filled=True, size=34).encode(shape=look.shape, tooltip=tooltip),
+        unit("rule", y=alt.Y(f"{ends[0]}:Q"), y2=alt.Y2(ends[1])),
+        unit("point", mark={"filled": True, "size": 34}, shape=look.shape, tooltip=tooltip),
     ]
     if not leads:
-        together: Any = alt.layer(lines, *others)
-        return [together.encode(**seen)]
-    # The layer with the selection must own the legend (elsewhere a click on an entry does nothing) and be the first, not
-    # in a group: Altair looks for the selection of a facet there.
-    first = lines.encode(**seen).add_params(parts.legend_filter(section.view.select, "strategy"))
-    rest: Any = alt.layer(*others)
-    plain = {"x": _bare(x), "y": _bare(y), "color": "strategy:N", "xOffset": "strategy:N", "opacity": look.faded}
-    return [first, rest.encode(**plain)]
+        return [layers(unit("line", mark=form), *others, steps=[keep(test)], **seen)]
+    # The layer with the selection must own the legend (elsewhere a click on an entry does nothing). It is a chart, and the
+    # first, since Altair looks for selections there: so those of two pages beside each other do not collide.
+    first = alt.Chart().transform_filter(test).mark_line(**form).encode(**seen)
+    first = first.add_params(parts.legend_filter(section.view.select, "strategy"))
+    plain = {"x": _bare(x), "y": _bare(y), "color": alt.Color("strategy:N"), "xOffset": alt.XOffset("strategy:N")}
+    return [first, layers(*others, steps=[keep(test)], **plain, opacity=look.faded)]
 
 
 def _bare(channel: Any) -> Any:
@@ -154,23 +153,60 @@ def _bare(channel: Any) -> Any:
     return type(channel)(channel["shorthand"], title=None)
 
 
-def facet_of(section: Section, chart: Any, title: str, note: str, **row: Any) -> Any:
-    """Return a panel: a column per model, under a title."""
+def panel_of(
+    section: Section,
+    marks: list[Any],
+    height: int,
+    title: str,
+    note: str,
+    *,
+    steps: list[Any] | None = None,
+    row: Any = None,
+    before: list[Any] | None = None,
+    shared: dict[str, Any] | None = None,
+    own_y: bool = False,
+) -> Any:
+    """Return a panel: marks on top of each other, in a column per model, under a title.
+
+    Parameters
+    ----------
+    section, marks, height, title, note
+        What is drawn, in how many pixels, and the words over it.
+    steps, before
+        Transforms within each cell, and before the rows are dealt out to the cells.
+    row
+        A row of cells for each value of a column.
+    shared
+        Channels of all marks.
+    own_y
+        Whether each cell has a y axis of its own.
+    """
     view = section.view
+    size = {"width": view.cell, "height": height}
     field = "panel" if "panel" in section.frame.columns else "model"
-    frame = section.frame.drop_duplicates("model")
-    order = frame[field].tolist()
+    order = section.frame.drop_duplicates("model")[field].tolist()
     header = alt.Header(labelLimit=view.cell + GAP - 8) if section.named and any(order) else None
-    column = alt.Column(f"{field}:N", sort=order, title=None, header=header)
-    heading = alt.TitleParams(text=title, subtitle=note, fontSize=12, anchor="start", offset=6)
-    return chart.facet(column=column, spacing={"column": GAP, "row": 10}, bounds="flush", title=heading, **row)
+    columns = alt.FacetFieldDef(field=field, type="nominal", sort=order, title=None, header=header)
+    spacing: Any = GAP if row is None else {"column": GAP, "row": 10}
+    facet = alt.FacetMapping(column=columns, row=alt.Undefined if row is None else row)
+    common: dict[str, Any] = {
+        "facet": facet,
+        "spacing": spacing,
+        "bounds": "flush",
+        "title": alt.TitleParams(text=title, subtitle=note, fontSize=12, anchor="start", offset=6),
+        "transform": before or alt.Undefined,
+        "resolve": alt.Resolve(scale=alt.ScaleResolveMap(y="independent")) if own_y else alt.Undefined,
+    }
+    if any(isinstance(mark, alt.Chart) for mark in marks):
+        chart = alt.LayerChart(layer=marks, transform=steps or alt.Undefined, **size)
+        return alt.FacetChart(spec=chart, **common)
+    return alt.FacetSpec(spec=layers(*marks, steps=steps or (), **size, **(shared or {})), **common)
 
 
-def rule_at(value: float, *, dash: bool = False) -> Any:
+def rule_at(value: float, *, channel: str = "y", dash: bool = False) -> Any:
     """Return a line across a panel."""
-    one = alt.Chart().transform_sample(1)  # whichever row: it holds a constant
-    style: dict[str, Any] = {"strokeDash": [4, 3]} if dash else {}
-    return one.mark_rule(style="headspec-rule", aria=False, **style).encode(y=alt.datum(value))
+    style: dict[str, Any] = {"style": "headspec-rule"} | ({"strokeDash": [4, 3]} if dash else {})
+    return unit("rule", steps=[ONE], mark=style, **{channel: at(value)})
 
 
 def words_of(section: Section, panel: str, test: str = "true") -> list[Any]:
@@ -178,9 +214,10 @@ def words_of(section: Section, panel: str, test: str = "true") -> list[Any]:
     name = f"{panel}_note"
     if name not in section.frame.columns:
         return []
-    words = alt.Chart().transform_filter(f"isValid(datum.{name}) && {test}")
-    words = words.mark_text(style="headspec-muted", baseline="middle", fontSize=10)
-    return [words.encode(x=alt.value(section.view.cell / 2), y=alt.value(56), text=f"{name}:N")]
+    steps = [keep(f"isValid(datum.{name}) && {test}")]
+    form = {"style": "headspec-muted", "baseline": "middle", "fontSize": 10}
+    place = {"x": pixel(section.view.cell / 2), "y": pixel(56)}
+    return [unit("text", steps=steps, mark=form, **place, text=alt.Text(f"{name}:N"))]
 
 
 def arrows(
@@ -196,31 +233,32 @@ def arrows(
         The end of the axis, an expression.
     number
         Expressions of the numbers to write for them.
+    x, look
+        Where the strategies stand, and how they look.
     below
         The height of the panel, for its lower end.
     """
     sign, shape, word = ("<", "triangle-down", "least ") if below else (">", "triangle-up", "max ")
-    place = (below - EDGE) if below else EDGE
+    place = pixel((below - EDGE) if below else EDGE)
     far = f"{mean} {sign} {limit} ? {_SHORT.format(number[0])} : '{word}' + {_SHORT.format(number[1])}"
-    rows = alt.Chart().transform_filter(f"isValid({end}) && {end} {sign} {limit}").transform_calculate(_far=far)
-    seen = {"x": x, "xOffset": look.offset, "color": look.colour}
-    words = rows.mark_text(
-        style="headspec-label", fontSize=9, angle=270, align="left" if below else "right", dx=8 if below else -8
-    )
+    steps = [keep(f"isValid({end}) && {end} {sign} {limit}"), *calculate(_far=far)]
+    style = {"style": "headspec-label", "fontSize": 9, "angle": 270}
+    side = {"align": "left", "dx": 8} if below else {"align": "right", "dx": -8}
+    symbol = {"filled": True, "size": 44, "shape": shape, "opacity": 1}
+    seen = {"x": x, "xOffset": look.offset, "y": place}
     return [
-        rows.mark_point(filled=True, size=44, shape=shape, opacity=1).encode(**seen, y=alt.value(place)),
-        words.encode(x=x, xOffset=look.offset, y=alt.value(place), text="_far:N"),
+        unit("point", steps=steps, mark=symbol, **seen, color=look.colour),
+        unit("text", steps=steps, mark=style | side, **seen, text=alt.Text("_far:N")),
     ]
 
 
 def crosses(lost: str, x: Any, look: Look) -> list[Any]:
     """Mark seeds that came to no finite number: a cross at the upper edge."""
-    rows = alt.Chart().transform_calculate(_lost=lost).transform_filter("isValid(datum._lost)")
-    mark = rows.mark_point(shape=parts.CROSS, size=50, strokeWidth=2, filled=False, opacity=1)
     tooltip = [
         alt.Tooltip("model:N"),
         alt.Tooltip("strategy:N"),
         level_tip(),
         alt.Tooltip("_lost:N", title="not finite"),
     ]
-    return [mark.encode(x=x, xOffset=look.offset, color=look.colour, y=alt.value(EDGE), tooltip=tooltip)]
+    seen = {"x": x, "xOffset": look.offset, "color": look.colour, "y": pixel(EDGE), "tooltip": tooltip}
+    return [unit("point", steps=[*calculate(_lost=lost), keep("isValid(datum._lost)")], mark=CROSS, **seen)]

@@ -123,5 +123,6 @@ def _quadrants(groups: Groups) -> str:
         "both helped": int((~hurt & repaired).sum()),
         "pruning helped and fine-tuning hurt": int((~hurt & ~repaired).sum()),
     }
-    words = [f"{what} in {n:,}" for what, n in found.items() if n]
-    return f"Of {count(int(both.sum()), 'group')}, {listing(words)}"
+    whole = int(both.sum())
+    text = listing([f"{what} in {n:,}" for what, n in found.items() if n])
+    return f"{text[:1].upper()}{text[1:]} of {whole:,}"

@@ -222,6 +222,8 @@ def stages_key(series: nw.Series[Any]) -> Codes:
 def seeds_key(series: nw.Series[Any]) -> Key:
     """Return a column of seeds: whole numbers, or text where they are not."""
     codes, found = _factorize(series)
+    if series.dtype.is_integer():
+        return Key(codes, [int(label) for label in found])
     labels: list[Any] = []
     for label in found:
         text = "" if label is None or label != label else clean(str(label).strip())

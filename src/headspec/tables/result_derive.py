@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from headspec.errors import DataError
-from headspec.measures.recovery import NOT_HURT, calculate_improvement, calculate_perplexity_changes, calculate_recovery
+from headspec.measures.recovery import calculate_improvement, calculate_perplexity_changes, calculate_recovery
 from headspec.tables import result_columns as columns_of
 from headspec.tables.result_columns import STAGES, Bools, Codes, Floats, warn
 from headspec.tables.result_runs import Runs, combined_codes, gather
@@ -41,15 +41,17 @@ def derive(runs: Runs) -> Runs:
         runs.notes.append(f"{count(int(lacking.sum()), 'run')} without a baseline")
     base, cut, tuned = (runs.perplexity[stage] for stage in STAGES)
     changes: dict[str, Any] = calculate_perplexity_changes(base, cut, tuned)
-    recovery, reasons = calculate_recovery(base, cut, tuned, reasons=True)
-    computed = changes | {"recovery_percentage": recovery, "improvement_percentage": calculate_improvement(base, tuned)}
+    computed = changes | {
+        "recovery_percentage": calculate_recovery(base, cut, tuned),
+        "improvement_percentage": calculate_improvement(base, tuned),
+    }
     metrics, unit = {}, max(_half_unit(runs.perplexity[stage], first=1) for stage in STAGES)
     for metric, stages in _NEEDS.items():
         able = np.logical_and.reduce([known[stage] for stage in stages])
         given = runs.metrics[metric]
         _compare(runs, metric, given, np.asarray(computed[metric]), able, unit)
         metrics[metric] = np.where(able, computed[metric], given)
-    unhurt = np.asarray(reasons == NOT_HURT) & known["baseline"] & known["pruned"] & known["fine_tuned"]
+    unhurt = (cut <= base) & known["baseline"] & known["pruned"] & known["fine_tuned"]
     return replace(runs, metrics=metrics, unhurt=unhurt)
 
 
@@ -72,6 +74,8 @@ def _fill_back(runs: Runs) -> Runs:
         ("baseline", "fine_tuned", "perplexity_change_from_baseline"),
     )
     for stage, later, metric in sources:
+        if known[stage].all() or np.isnan(runs.metrics[metric]).all():
+            continue
         found = values[later] - runs.metrics[metric]
         fill = ~known[stage] & known[later] & np.isfinite(found) & (found > 0)
         values[stage][fill] = found[fill]

@@ -293,7 +293,7 @@ def test_the_biggest_movers_are_named_outlined_and_said_up_and_down() -> None:
     assert text.startswith("Entropy, after minus before, of 2 layers × 3 heads: −1 to +0.3 nats, mean −0.142; ")
     assert "2 heads up, 2 down, 2 unchanged" in text
     assert "Most up: L0 H0 +0.3 (0.2 to 0.5), L1 H1 +0.1 (0.7 to 0.8)" in text
-    assert "Most down: L1 H0 −1 (1.1 to 0.1), L0 H2 −0.25 (0.5 to 0.25)" in text
+    assert "; most down: L1 H0 −1 (1.1 to 0.1), L0 H2 −0.25 (0.5 to 0.25)" in text
     assert marks(chart, "rect") - marks(visualize_head_difference(BEFORE, AFTER, movers=0), "rect") == 2 * 2
 
 

@@ -132,7 +132,7 @@ def visualize_head_difference(
     >>> import headspec
     >>> chart = headspec.visualize_head_difference([[0.2, 1.9], [1.1, 0.7]], [[0.5, 1.9], [0.1, 0.8]], measure="entropy")
     >>> headspec.summary(chart)
-    'Entropy, after minus before, of 2 layers × 2 heads: −1 to +0.3, mean −0.15; 2 heads up, 1 down, 1 unchanged. Most up: L0 H1 …'
+    'Entropy, after minus before, of 2 layers × 2 heads: −1 to +0.3, mean −0.15; 2 heads up, 1 down, 1 unchanged. Most up: L0 H0 +0.3 (0.2 to 0.5), L1 H1 +0.1 (0.7 to 0.8); most down: L1 H0 −1 (1.1 to 0.1).'
     """
     names = labels_of(labels)
     if isinstance(movers, bool) or not isinstance(movers, (int, np.integer)):

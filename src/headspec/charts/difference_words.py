@@ -89,17 +89,22 @@ def describe(table: pd.DataFrame, changed: pd.DataFrame, words: Words, said: Seq
     counts = ", ".join([item for item in (*parted, f"{same:,} unchanged" if same else "") if item])
     ranked = movers_of(table, len(table))
     extremes = [
-        f"Most {way}: {', '.join(_mover(row) for row in _rows(rows))}"
+        f"most {way}: {', '.join(_mover(row) for row in _rows(rows))}"
         for way, rows in (("up", ranked[ranked["value"] > 0]), ("down", ranked[ranked["value"] < 0]))
         if len(rows)
     ]
+    rest = [note for note in said[2:] if note and " only in " not in note]
     return sentence(
         f"{words.what}, {words.labels[1]} minus {words.labels[0]}, of {heads_size(table)}: {spread}{mean}; {counts}",
-        "; ".join(extremes),
+        _capital("; ".join(extremes)),
         "; ".join(_one_side_text(table, words, named=True)),
         states_text(table),
-        "; ".join(note for note in said[2:] if note and " only in " not in note),
+        _capital("; ".join(rest)),
     )
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _rows(heads: pd.DataFrame) -> list[tuple[int, int, float, float, float]]:

@@ -360,3 +360,36 @@ def test_the_documented_example_runs(monkeypatch: pytest.MonkeyPatch) -> None:
         runner.run(test)
     assert runner.tries > 3
     assert runner.failures == 0
+
+
+@pytest.mark.browser
+def test_chromium_draws_the_same_pixels_and_picks_heads(open_page: Any, tmp_path: Any) -> None:
+    from PIL import Image
+
+    weights = attention(2, 3, 24)
+    chart = visualize_attention_heads(weights, thumb=48, select="thumb_pick")
+    path = tmp_path / "heads.html"
+    path.write_text(headspec.to_html(chart, theme="light", fallback=False), encoding="utf-8")
+    opened = open_page(path).wait()
+    image = opened.page.locator("svg image").bounding_box()
+    picture = np.asarray(Image.open(io.BytesIO(opened.page.screenshot())).convert("RGB")).astype(int)
+    left, above = round(image["x"]), round(image["y"])
+    top = max(float(layer.max()) for layer in weights)
+    palette = ColourScale("magma", 0.0, top)
+    seen = np.tril(np.ones((24, 24), dtype=bool)).repeat(2, 0).repeat(2, 1)
+    for layer in range(2):
+        for head in range(3):
+            expected = palette.colours()[palette.entry(weights[layer][0, head])].astype(int).repeat(2, 0).repeat(2, 1)
+            row, column = above + layer * 50 + 1, left + head * 50 + 1
+            drawn = picture[row : row + 48, column : column + 48]
+            assert (np.abs(drawn - expected).max(-1)[seen] <= 8).all(), (layer, head)
+            assert (drawn[~seen] == 255).all()
+    opened.page.mouse.click(image["x"] + 2 * 50 + 25, image["y"] + 50 + 25)
+    opened.until("(headspec.view.signal('thumb_pick').head || [])[0] === 2")
+    picked = opened.js("headspec.view.signal('thumb_pick')")
+    assert (picked["layer"], picked["head"]) == ([1], [2])
+    opened.page.mouse.click(image["x"] + 75, image["y"] - 12)
+    opened.page.wait_for_timeout(100)
+    assert opened.js("headspec.view.signal('thumb_pick')")["head"] == [2]
+    assert opened.messages == []
+    assert opened.requests == []

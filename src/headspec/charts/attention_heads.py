@@ -15,15 +15,16 @@ from headspec.axes import Layer, attention_layers
 from headspec.charts import parts
 from headspec.charts.attention import _token_mask
 from headspec.charts.attention_heads_parts import Extras, heads_frame, labels_of, one_sequence, shape_of
-from headspec.charts.attention_parts import Labels, clipped, domain, param_name
+from headspec.charts.attention_heads_words import described, notes_of
+from headspec.charts.attention_parts import Labels, domain, param_name
 from headspec.charts.cells import CELLS, Grid, own_scales, places, ring, state_marks, unit
-from headspec.charts.describe import absent_count, heads_size, heads_text, sentence, states_text
+from headspec.charts.describe import heads_text, sentence, states_text
 from headspec.errors import DataError
 from headspec.reduce import sprites
-from headspec.reduce.cells import LEVELS, Pool, palette_image
+from headspec.reduce.cells import Pool, palette_image
 from headspec.reduce.palette import ColourScale, ScaleType
 from headspec.tables.heads import Pairs, heads_table
-from headspec.text import clean, count, number
+from headspec.text import clean, count
 
 WIDE, TALL = 800, 1_000
 """Pixels that the grid takes, about, unless the caller asks for larger thumbnails."""
@@ -31,6 +32,10 @@ PIXELS = 640_000
 LEAST, MOST = 8, 256
 """Sides of a thumbnail that is not asked for."""
 WIDEST = 8_192
+SMALLEST_MARK = 20
+"""Pixels that the mark of a pruned head is drawn for: on smaller thumbnails it reaches over their neighbours."""
+XValue: Any = alt.XValue  # quicker than alt.value, and without types
+YValue: Any = alt.YValue
 
 
 def visualize_attention_heads(
@@ -152,19 +157,24 @@ def visualize_attention_heads(
     plain = all(sprites.fit(blocks.shape[0], side).pixels == 1 for blocks in found.values())  # no rows that repeat
     uri = palette_image(sprite.values, colours, blank=sprite.blank, masked=sprite.masked, runs=plain)
     frame, extras = heads_frame(table, found, layers, masks, measure)
-    notes = _notes(found, table, grid, colours, max_value, bool(blank), pool, side, extras)
-    chart = _chart(frame, table, grid, side, uri, colours, max_value, labels, extras, clean(measure_name), select)
+    notes = notes_of(found, table, grid, colours, max_value, bool(blank), pool, side, extras)
     about = heads_text(extras.measure, clean(measure_name)) if extras.measure is not None else ""
-    return chart.properties(
+    heading = parts.heading(
+        title if title is not None else "Attention of every head", notes, width=max(grid.pixels, 280)
+    )
+    text = sentence(described(table, found), about, states_text(table), "; ".join(note for note in notes if note))
+    marks = _marks(table, grid, side, uri, colours, max_value, labels, extras, clean(measure_name), select)
+    shared: dict[str, Any] = {"transform": extras.transforms} if extras.transforms else {}
+    chart = alt.layer(  # in one go: each later change would copy all of it
+        *marks,
+        data=frame,
         width=alt.Step(grid.width),
         height=alt.Step(grid.height),
-        title=parts.heading(
-            title if title is not None else "Attention of every head", notes, width=max(grid.pixels, 280)
-        ),
-        description=sentence(
-            _describe(table, found), about, states_text(table), "; ".join(note for note in notes if note)
-        ),
+        title=heading,
+        description=text,
+        **shared,
     )
+    return own_scales(chart)
 
 
 # --- places ----------------------------------------------------------------------------------------------------------------
@@ -270,89 +280,10 @@ def _sprite(
     return sprites.assemble(tiles, (len(grid.layers), len(grid.heads)), side, grid.width)
 
 
-# --- words -----------------------------------------------------------------------------------------------------------------
-
-
-def _notes(
-    found: Mapping[int, sprites.HeadBlocks],
-    table: pd.DataFrame,
-    grid: Grid,
-    colours: ColourScale,
-    max_value: float | str,
-    blank: bool,
-    pool: Pool,
-    side: int,
-    extras: Extras,
-) -> list[str]:
-    counts = {kind: sum(blocks.counts[kind] for blocks in found.values()) for kind in ("nan", "inf", "-inf", "masked")}
-    absent = absent_count(table, grid.layers, grid.heads)
-    high = max(float(np.nanmax(blocks.values, initial=-math.inf)) for blocks in found.values())
-    whose = {
-        "shared": f"colours shared by all heads, up to the largest {'mean' if pool == 'mean' and _pooled(found) else 'weight'} "
-        f"{number(colours.high)}",
-        "head": "each head's colours reach to its own largest weight, so brightness does not compare between heads",
-    }
-    unbordered = 0 if extras.measure is None else int((extras.measure["kind"] != "value").sum())
-    bent = clipped(colours, 0.0, 1.0 if max_value == "head" else high)
-    return [
-        _pixels_note(found, side, pool),
-        whose.get(str(max_value), f"colours from {number(colours.low)} to {number(colours.high)} in all heads"),
-        f"{LEVELS} colour steps",
-        *bent,
-        "later keys get no weight and are left clear" if blank else "",
-        *(f"{found:,} {kind}, grey" for kind, found in counts.items() if found and kind != "masked"),
-        "padding grey" if counts["masked"] else "",
-        f"{count(absent, 'head')} absent" if absent else "",
-        f"{count(unbordered, 'head')} without a finite measure, no border" if unbordered else "",
-    ]
-
-
-def _pooled(found: Mapping[int, sprites.HeadBlocks]) -> bool:
-    return any(blocks.size != (1, 1) for blocks in found.values())
-
-
-def _pixels_note(found: Mapping[int, sprites.HeadBlocks], side: int, pool: Pool) -> str:
-    """Say how many pixels a thumbnail has and what one of them stands for."""
-    sizes = sorted({blocks.size for blocks in found.values()})
-    what = "maximum" if pool == "max" else "mean"
-    if sizes == [(1, 1)]:
-        longest = max(max(blocks.shape) for blocks in found.values())
-        factor = sprites.fit(longest, side).pixels
-        same = len({blocks.shape for blocks in found.values()}) == 1
-        each = "a pixel for each weight" if factor == 1 else f"{factor} × {factor} px for each weight"
-        return f"thumbnails of {side} × {side} px, {each if same else 'each weight drawn'}"
-    high, wide = sizes[-1]
-    if len(sizes) == 1:
-        return f"thumbnails of {side} × {side} px, each pixel the {what} of {high} × {wide} weights"
-    least = " × ".join(map(str, sizes[0]))
-    return f"thumbnails of {side} × {side} px, each pixel the {what} of {least} to {high} × {wide} weights, by layer"
-
-
-def _describe(table: pd.DataFrame, found: Mapping[int, sprites.HeadBlocks]) -> str:
-    shapes = {blocks.shape for blocks in found.values()}
-    if len(shapes) == 1:
-        queries, keys = shapes.pop()
-        size = f"{count(queries, 'query', 'queries')} × {count(keys, 'key')} each"
-    else:
-        sizes = sorted(shapes)
-        size = f"{sizes[0][0]} × {sizes[0][1]} to {sizes[-1][0]} × {sizes[-1][1]} queries × keys"
-    finite = table[table["kind"] == "value"]
-    first = np.concatenate([blocks.places[:, 1] == 0 for blocks in found.values()])[
-        (table["kind"] == "value").to_numpy()
-    ]
-    bare = table.assign(state="active", vulnerable=False)
-    return sentence(
-        f"Thumbnails of the attention of {heads_size(table)}, {size}",
-        heads_text(bare, "Largest weight"),
-        f"In {int(first.sum()):,} of {count(len(finite), 'head')} it lies on the first key",
-    )
-
-
 # --- drawing ---------------------------------------------------------------------------------------------------------------
 
 
-def _chart(
-    frame: pd.DataFrame,
+def _marks(
     table: pd.DataFrame,
     grid: Grid,
     side: int,
@@ -363,7 +294,8 @@ def _chart(
     extras: Extras,
     measure_name: str,
     select: str | None,
-) -> alt.LayerChart:
+) -> list[alt.Chart]:
+    """Return the image, the rects on it that carry tooltips, legend and axes, and what is drawn above."""
     height = len(grid.layers) * grid.height
     picture = alt.Chart(alt.InlineData(values=[{}])).mark_image(
         align="left", baseline="top", aspect=False, smooth=False, width=grid.pixels, height=height, aria=False
@@ -380,19 +312,18 @@ def _chart(
         if names is not None:
             token = f"isValid(datum.{axis}) ? datum.{axis} + ' (' + {param_name(names)}[datum.{axis}] + ')' : ''"
             rects = rects.transform_calculate(**{f"_{axis}": token})
-    if select is not None:
-        rects = rects.add_params(parts.head_pick(select))
-    layers = [unit(picture.encode(x=alt.value(0), y=alt.value(0), url=alt.value(uri))), rects]
+    tokens = {param_name(names): names for names in labels if names is not None}
+    params = [alt.param(name=name, value=names) for name, names in tokens.items()]
+    rects = unit(rects.add_params(*params, *([parts.head_pick(select)] if select is not None else [])))
+    layers = [unit(picture.encode(XValue(0), YValue(0), alt.UrlValue(uri))), rects]
     if extras.border is not None:
         layers.append(_borders(place, side, extras.border, measure_name, height))
     if select is not None:
         layers.append(ring(place, select, grid))
     if (table["state"] != "active").any() or table["vulnerable"].any():
-        layers += state_marks(place, table, grid, corner=False)
-    chart: Any = alt.layer(*layers, data=frame, **({"transform": extras.transforms} if extras.transforms else {}))
-    lists = {param_name(names): names for names in labels if names is not None}
-    chart = chart.add_params(*(alt.param(name=name, value=names) for name, names in lists.items()))
-    return own_scales(chart)
+        room = max(grid.width, SMALLEST_MARK)
+        layers += state_marks(place, table, Grid(grid.layers, grid.heads, room, room), corner=False)
+    return layers
 
 
 def _borders(place: alt.Chart, side: int, scale: ColourScale, name: str, height: int) -> alt.Chart:

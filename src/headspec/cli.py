@@ -51,6 +51,14 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("folder", nargs="?", default="headspec-gallery", help="where to (default: %(default)s)")
     demo.set_defaults(run=_demo)
 
+    report = commands.add_parser("report", help="build a site of the folders of your own runs")
+    report.add_argument("runs", nargs="+", metavar="RUN", help="a folder with arrays, a history, results, events")
+    report.add_argument("-o", "--output", required=True, metavar="SITE", help="the folder to build the site in")
+    report.add_argument("--title", default="", help="heading of the index")
+    report.add_argument("--force", action="store_true", help="build into a folder that holds other files; they stay")
+    report.add_argument("--templates", metavar="DIR", help="a folder with templates and styles that replace headspec's")
+    report.set_defaults(run=_report)
+
     chart = commands.add_parser(
         "chart",
         help="draw one chart from a file",
@@ -106,6 +114,25 @@ def _demo(args: argparse.Namespace) -> int:
     from headspec.site.demo import build_demo
 
     return int(build_demo(args.folder))
+
+
+def _report(args: argparse.Namespace) -> int:
+    from headspec.site.report import build_report
+
+    built = build_report(
+        args.runs,
+        args.output,
+        title=args.title,
+        templates=args.templates,
+        force=args.force,
+        say=lambda line: print(line, flush=True),
+    )
+    for title, reason in built.notes:
+        print(f"headspec: {title}: {reason}", file=sys.stderr)
+    for title, reason in built.failed:
+        print(f"headspec: {title} failed: {reason}", file=sys.stderr)
+    print(f"{built.said()}\nOpen {built.index.resolve().as_uri()}")
+    return 1 if built.failed else 0
 
 
 def _chart(args: argparse.Namespace) -> int:

@@ -1,0 +1,366 @@
+"""Run folders: what a person's run left behind, each file recognised by its content and its name."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from headspec.errors import DataError, HeadspecError
+from headspec.sources.arrays import load_arrays, too_large
+from headspec.sources.files import load_results_from_file
+from headspec.sources.run_arrays import Attention, Found, HeadMap, HeadSteps, Scores, recognise, said_of
+from headspec.sources.run_config import CONFIG, FileConfig, RunConfig, read_config
+from headspec.text import clean, count, listing
+
+MOST_FILES = 2_000
+DEPTH = 3
+_TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".pq")
+_ARRAYS = (".npz", ".npy", ".safetensors", ".pt", ".pth")
+_PICKLES = (".pkl", ".pickle", ".joblib", ".ckpt", ".bin")
+_STEPS = ("step", "global_step", "steps", "iteration", "iter")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of a run and the file that it is from."""
+
+    file: str
+    value: Any
+    config: FileConfig = field(default_factory=FileConfig)
+    log_history: bool = False
+    """Whether it stands under ``log_history`` in a ``trainer_state.json``."""
+
+
+@dataclass
+class Run:
+    """What a run folder holds."""
+
+    folder: Path
+    name: str
+    title: str
+    histories: list[Table] = field(default_factory=list)
+    results: list[Table] = field(default_factory=list)
+    events: list[Table] = field(default_factory=list)
+    maps: list[HeadMap] = field(default_factory=list)
+    steps: list[HeadSteps] = field(default_factory=list)
+    scores: list[Scores] = field(default_factory=list)
+    attention: list[Attention] = field(default_factory=list)
+    tokens: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Address (file and place in it) → tokens."""
+    used: list[tuple[str, str]] = field(default_factory=list)
+    unused: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether nothing of it can be drawn."""
+        parts = (self.histories, self.results, self.events, self.maps, self.steps, self.scores, self.attention)
+        return not any(parts)
+
+    def of_kind(self, kind: str) -> list[HeadMap]:
+        """Return the maps of a family of measures, the last of those over steps among them, each grid of values once."""
+        out: list[HeadMap] = []
+        for item in [*self.maps, *(steps.last for steps in sorted(self.steps, key=lambda item: len(item.values)))]:
+            known = any(item.values.shape == other.values.shape and _equal(item, other) for other in out)
+            if item.kind == kind and not known:
+                out.append(item)
+        return out
+
+
+def _equal(one: HeadMap, other: HeadMap) -> bool:
+    return bool(((one.values == other.values) | ((one.values != one.values) & (other.values != other.values))).all())
+
+
+def read_run(folder: str | os.PathLike[str], *, name: str = "") -> Run:
+    """Read a run folder.
+
+    Parameters
+    ----------
+    folder
+        Arrays (``.npz``, ``.npy``, ``.safetensors``, ``.pt``), tables (``.csv``, ``.jsonl``, ``.parquet``, ``.json``: a
+        history, results, events, a ``trainer_state.json``) and tokens (``.json``), three levels deep. A ``headspec.toml``
+        in it corrects what is not recognised.
+    name
+        What to call the run; the folder's name if empty.
+
+    Returns
+    -------
+    Run
+        Its parts; ``used`` says what each file was taken for, ``unused`` why others were not.
+
+    Raises
+    ------
+    DataError
+        No folder, no usable file (the message names each file with its reason), a ``headspec.toml`` with a mistake.
+    """
+    place = Path(folder).expanduser()
+    if not place.is_dir():
+        raise DataError(f"{clean(place)} is {'a file' if place.exists() else 'not there'}; give the folder of a run")
+    config = read_config(place)
+    own = clean(name or place.resolve().name or "run")
+    run = Run(place, own, clean(config.title) or own)
+    undecided: list[tuple[str, str, Any, FileConfig, Found]] = []
+    others: list[str] = []
+    for path in _files(place):
+        file = path.relative_to(place).as_posix()
+        about = config.of(file)
+        if about.role == "ignore":
+            continue
+        try:
+            if not _read_file(run, path, file, about, config, undecided):
+                others.append(file)
+        except HeadspecError as error:
+            run.unused.append((clean(file), clean(error).removeprefix(f"{clean(path)} ").removeprefix(f"{path.name} ")))
+        except (OSError, ValueError, TypeError, KeyError, RecursionError, MemoryError) as error:
+            run.unused.append((clean(file), f"it cannot be read: {clean(error) or type(error).__name__}"))
+    _decide(run, undecided)
+    _keep_longest(run)
+    _name_tokens(run, config)
+    if others:
+        run.unused.append((listing(others, limit=6), "no data that headspec reads"))
+    if run.is_empty:
+        reasons = "; ".join(f"{file}: {reason}" for file, reason in run.unused[:8]) or "it is empty"
+        raise DataError(
+            f"{clean(place)} holds nothing that can be drawn ({reasons}); expected arrays of heads or attention (.npz, .npy, "
+            f".safetensors, .pt), a metrics history, a results table or an event list; {CONFIG} says what files are"
+        )
+    return run
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Yield the files of a folder in the order of their names; what is hidden or behind a link to a folder is left out."""
+    number = 0
+    for root, folders, names in os.walk(folder):
+        deep = len(Path(root).relative_to(folder).parts) + 1 >= DEPTH
+        folders[:] = [] if deep else sorted(item for item in folders if not item.startswith((".", "__")))
+        for name in sorted(names):
+            path = Path(root, name)
+            if name.startswith(".") or name == CONFIG or not path.is_file():
+                continue
+            number += 1
+            if number > MOST_FILES:
+                raise DataError(f"{clean(folder)} holds more than {MOST_FILES:,} files; give the folder of one run")
+            yield path
+
+
+def _read_file(
+    run: Run,
+    path: Path,
+    file: str,
+    about: FileConfig,
+    config: RunConfig,
+    undecided: list[tuple[str, str, Any, FileConfig, Found]],
+) -> bool:
+    """Take what a file holds into the run; return whether it is of a kind that holds data."""
+    suffix, limit = path.suffix.lower(), int(config.max_file_mb * 1e6)
+    if suffix in _PICKLES:
+        run.unused.append(
+            (
+                clean(file),
+                "a pickle could run code when it is opened; save the arrays with numpy.savez or as .safetensors",
+            )
+        )
+        return True
+    if suffix not in (*_TABLES, *_ARRAYS, ".json"):
+        return False
+    if suffix not in (".npy", ".safetensors") and path.stat().st_size > limit:
+        raise too_large(path.name, path.stat().st_size, limit)
+    if suffix in _ARRAYS:
+        _take_arrays(run, file, load_arrays(path, max_bytes=limit), about, undecided)
+        return True
+    if suffix == ".json":
+        return _take_json(run, path, file, about)
+    _take_table(run, file, load_results_from_file(path), about)
+    return True
+
+
+def _take_arrays(
+    run: Run,
+    file: str,
+    arrays: dict[str, Any],
+    about: FileConfig,
+    undecided: list[tuple[str, str, Any, FileConfig, Found]],
+) -> None:
+    if about.key:
+        if about.key not in arrays:
+            raise DataError(f"it has no array {clean(repr(about.key))}; it has {listing(sorted(arrays), limit=20)}")
+        arrays = {about.key: arrays[about.key]}
+    found = recognise(file, arrays, role=about.role, measure=about.measure, title=clean(about.title))
+    run.maps += found.maps
+    run.steps += found.steps
+    run.scores += found.scores
+    run.attention += [replace(item, batch=about.batch) for item in found.attention]
+    run.tokens.update({f"{file}:{key}": tuple(map(clean, value)) for key, value in found.tokens.items()})
+    undecided += [(file, key, array, about, found) for key, array in found.open]
+    if found.said:
+        run.used.append((clean(file), "; ".join(found.said)))
+    if found.left:
+        run.unused.append((clean(file), found.reasons()))
+
+
+def _take_table(run: Run, file: str, frame: Any, about: FileConfig) -> None:
+    """Take a table as what its columns say that it is, if the readers of such tables agree."""
+    names = {str(column).strip().lower() for column in (frame.columns if isinstance(frame, pd.DataFrame) else ())}
+    role = about.role or _role_of(names)
+    if role == "events":
+        from headspec.tables.events import events_table
+
+        table = events_table(frame)
+        run.events.append(Table(file, frame, about))
+        heads = len(table[["layer", "head"]].drop_duplicates())
+        run.used.append((clean(file), f"event list ({count(len(table), 'event')} of {count(heads, 'head')})"))
+    elif role == "results":
+        from headspec.tables.results import results_table
+
+        table = results_table(frame)
+        run.results.append(Table(file, frame, about))
+        parts = [count(table[name].nunique(), noun) for name, noun in (("model", "model"),)]
+        strategies = table["strategy"].nunique()
+        run.used.append((clean(file), f"results table ({parts[0]}, {strategies:,} strategies, {len(frame):,} rows)"))
+    elif role == "history":
+        _take_history(run, Table(file, frame, about), names)
+    else:
+        found = listing(sorted(names), limit=8) or "none"
+        raise DataError(
+            f"no history (a step and metrics), results (a strategy, stages or perplexities) or events (step, layer, head, event): "
+            f"its columns are {found}"
+        )
+
+
+def _role_of(names: set[str]) -> str:
+    if {"layer", "head", "event"} <= names:
+        return "events"
+    if any("strategy" in name or name == "method" for name in names):
+        return "results"
+    return "history" if names & set(_STEPS) and len(names) > 1 and not {"layer", "head"} <= names else ""
+
+
+def _take_history(run: Run, table: Table, names: set[str]) -> None:
+    from headspec.tables.history import read_history
+
+    config = table.config
+    step = config.step or next((name for name in _STEPS if name in names), "step")
+    table = replace(table, config=replace(config, step=step, epoch=config.epoch or "epoch"))
+    history = read_history(table.value, step=step, epoch=table.config.epoch)
+    steps = max((len(series.step) for series in history.series), default=0)
+    metrics = list(dict.fromkeys(series.metric for series in history.series))
+    run.histories.append(table)
+    run.used.append((clean(table.file), f"metrics history ({count(steps, 'step')}: {listing(metrics, limit=6)})"))
+
+
+def _take_json(run: Run, path: Path, file: str, about: FileConfig) -> bool:
+    """Take a JSON file as a trainer's state, a table, or tokens; return whether it is any of these."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (ValueError, UnicodeDecodeError) as error:
+        raise DataError(f"it is cut off, or no JSON: {clean(error)}") from error
+    if isinstance(value, dict) and isinstance(value.get("log_history"), list):
+        rows = value["log_history"]
+        names = {str(key) for row in rows if isinstance(row, dict) for key in row}
+        _take_history(run, Table(file, rows, about, log_history=True), names)
+        return True
+    tokens = {f"{file}:{where}": tuple(map(clean, texts)) for where, texts in _texts(value, "")}
+    if tokens and about.role in ("", "tokens"):
+        run.tokens.update(tokens)
+        return True
+    if about.role or _is_table(value):
+        _take_table(run, file, load_results_from_file(path), about)
+        return True
+    return False
+
+
+def _is_table(value: Any) -> bool:
+    if isinstance(value, dict):
+        value = value.get("results", value.get("data", value))
+    if isinstance(value, dict):
+        sizes = {len(item) if isinstance(item, list) else -1 for item in value.values()}
+        return len(sizes) == 1 and -1 not in sizes
+    return isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)
+
+
+def _texts(value: Any, where: str, depth: int = 0) -> Iterator[tuple[str, list[str]]]:
+    """Yield the lists of texts in a JSON value by their place in it, ``minilm.tokens.0``."""
+    if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
+        if len(value) > 1:
+            yield where, value
+    elif depth < 4 and isinstance(value, (dict, list)):
+        items = value.items() if isinstance(value, dict) else enumerate(value) if len(value) <= 256 else ()
+        for key, item in items:
+            if isinstance(item, (list, dict)):
+                yield from _texts(item, f"{where}.{key}".lstrip("."), depth + 1)
+
+
+def _decide(run: Run, undecided: list[tuple[str, str, Any, FileConfig, Found]]) -> None:
+    """Decide what the first axis of [?, head, query, key] is: layers where the run has as many, else what the file says."""
+    grids = {item.values.shape for item in run.maps} | {item.values.shape[1:] for item in run.steps}
+    grids |= {values.shape for item in run.scores for values in item.values.values()}
+    for file, key, array, about, _ in undecided:
+        form = {"layer head query key": "layers", "batch head query key": "batch"}.get(" ".join(about.axes.split()), "")
+        if not form and not about.axes:
+            form = "batch" if array.shape[0] == 1 else "layers" if array.shape[:2] in grids else ""
+        stem = file.rsplit("/", 1)[-1].rsplit(".", 1)[0]
+        if not form:
+            run.unused.append((
+                clean(file),
+                f"{key} {' × '.join(map(str, array.shape))} could be layers or a batch of one layer: say axes = "
+                f'"layer head query key" or "batch head query key" in {CONFIG}',
+            ))  # fmt: skip
+            continue
+        name = stem if key in ("attention", "attentions", "attn", stem) else f"{stem} {key}"
+        found = Attention(name, file, (key,), form, (array,), batch=about.batch, title=clean(about.title))
+        run.attention.append(found)
+        run.used.append((clean(file), said_of(found)))
+    for item in run.attention:
+        if item.sequences <= item.batch:
+            raise DataError(f"{CONFIG}: batch = {item.batch} of {clean(item.file)}, which has {item.sequences}")
+
+
+def _keep_longest(run: Run) -> None:
+    """Keep one of several states of one trainer: checkpoints repeat the history so far."""
+    states = [table for table in run.histories if table.log_history]
+    longest = max(states, key=lambda table: len(table.value), default=None)
+    for table in states:
+        if table is not longest:
+            run.histories.remove(table)
+            run.used = [item for item in run.used if item[0] != clean(table.file)]
+            run.unused.append(
+                (clean(table.file), f"an earlier state of the history in {clean(longest.file if longest else '')}")
+            )
+
+
+def _name_tokens(run: Run, config: RunConfig) -> None:
+    """Give each attention its tokens: those that its file or the configuration names, or that fit its name and its size."""
+    run.attention = [_with_tokens(item, run, config.of(item.file)) for item in run.attention]
+    files = dict.fromkeys(where.split(":")[0] for where in run.tokens)
+    for file in files:
+        named = [item.name for item in run.attention if item.tokens_from.split(":")[0] == file]
+        if named:
+            run.used.append((clean(file), f"tokens of {listing(named)}"))
+        elif file.endswith(".json"):
+            run.unused.append((clean(file), "lists of texts, which fit no attention as tokens"))
+
+
+def _with_tokens(item: Attention, run: Run, about: FileConfig) -> Attention:
+    if isinstance(about.tokens, list):
+        return replace(item, tokens=tuple(map(clean, about.tokens)), tokens_from=CONFIG)
+    fitting = {where: texts for where, texts in run.tokens.items() if len(texts) == item.size}
+    if about.tokens:
+        fitting = {where: texts for where, texts in fitting.items() if where.split(":")[0] == about.tokens}
+        if not fitting:
+            raise DataError(
+                f"{CONFIG}: {clean(about.tokens)} has no list of the {item.size} tokens of {clean(item.file)}"
+            )
+    own = {where: texts for where, texts in fitting.items() if where.split(":")[0] == item.file}
+    stem = set(item.name.lower().replace("-", "_").replace(" ", "_").split("_"))
+    named = {where: texts for where, texts in fitting.items() if stem & set(where.split(":")[1].lower().split("."))}
+    for group in (own, named, fitting if len(fitting) == 1 or about.tokens else {}):
+        at_batch = [where for where in group if where.split(".")[-1] == str(item.batch)]
+        where = next(iter(at_batch or group), "")
+        if where:
+            return replace(item, tokens=group[where], tokens_from=where)
+    return item

@@ -12,8 +12,9 @@ import pandas as pd
 
 from headspec.arrays import ArrayLike
 from headspec.charts import parts
-from headspec.charts.cells import narrow, unit
+from headspec.charts.cells import own_scales, unit
 from headspec.charts.describe import heads_text, kinds_note, sentence
+from headspec.charts.states import found_states, state_layers
 from headspec.errors import DataError
 from headspec.tables.heads import Pairs, heads_table
 from headspec.text import clean, count, number
@@ -127,7 +128,7 @@ def plot_head_gradients_with_overlays(
         title=parts.heading(clean(title), [*notes, *more], width=size[0]),
         description=text,
     )
-    return narrow(narrow(chart).resolve_scale(color="independent"))
+    return own_scales(chart)
 
 
 class _Axis(NamedTuple):
@@ -200,32 +201,12 @@ def _bars(x: alt.X, y: alt.Y, select: str | None, axis: _Axis, many: bool) -> li
     return [unit(bars.add_params(parts.head_pick(select))), unit(edge.encode(x=x, x2="_end", y=y, y2="_base"))]
 
 
-def _marks(
-    table: pd.DataFrame, x: alt.X, y: alt.Y, size: float, *, shift: tuple[float, float], where: str = ""
-) -> list[alt.Chart]:
-    found = [state for state in ("pruned", "revived") if (table["state"] == state).any()]
-    flagged = bool(table["vulnerable"].any())
-    if not found and not flagged:
-        return []
-    colours, shapes = parts.state_scales([*found, *(["vulnerable"] if flagged else [])])
-    legend = alt.Legend(title="State", symbolFillColor="transparent")
-    layers = []
-    for name, test, offset in (
-        ("state", "datum.state !== 'active'", shift[0]),
-        ("vulnerable", "datum.vulnerable", shift[1]),
-    ):
-        if not (found if name == "state" else flagged):
-            continue
-        rows = unit(alt.Chart().transform_filter(test))
-        if name == "vulnerable":
-            rows = unit(rows.transform_calculate(state="'vulnerable'"))
-        shape = alt.Shape("state:N", scale=shapes, legend=legend)
-        halo = rows.mark_point(size=size, yOffset=offset, strokeWidth=4, stroke="white", opacity=1, aria=False)
-        marks = rows.mark_point(size=size, yOffset=offset, strokeWidth=1.8, opacity=1, fill="transparent")
-        layers.append(unit(halo.encode(x=x, y=y, shape=shape)))
-        stroke = alt.Stroke("state:N", scale=colours, legend=legend)
-        layers.append(unit(marks.encode(x=x, y=y, shape=shape, stroke=stroke, tooltip=_tooltip()[:3])))
-    return layers
+def _marks(frame: pd.DataFrame, x: alt.X, y: alt.Y, size: float, *, shift: tuple[float, float]) -> list[alt.Chart]:
+    place = alt.Chart().encode(x=x, y=y, tooltip=_tooltip()[:3])
+    spots = [
+        (name, place, {"size": size, "yOffset": up}) for name, up in zip(("state", "vulnerable"), shift, strict=True)
+    ]
+    return state_layers(spots, found_states(frame), thick=1.8)
 
 
 def _side_by_side(

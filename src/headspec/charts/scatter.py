@@ -11,9 +11,10 @@ import pandas as pd
 
 from headspec.arrays import ArrayLike
 from headspec.charts import parts
-from headspec.charts.cells import narrow, unit
+from headspec.charts.cells import own_scales, unit
 from headspec.charts.describe import sentence, states_text
 from headspec.charts.heatmaps import LOG_RATIO
+from headspec.charts.states import found_states, state_layers
 from headspec.errors import DataError
 from headspec.tables.heads import Pairs, heads_table
 from headspec.text import count, head_name, number
@@ -111,7 +112,7 @@ def visualize_entropy_vs_gradient(
         title=parts.heading(title, notes, width=WIDTH),
         description=_describe(whole, unit_name, notes),
     )
-    return narrow(narrow(chart).resolve_scale(color="independent"))
+    return own_scales(chart)
 
 
 def _joined(entropy: pd.DataFrame, gradient: pd.DataFrame) -> pd.DataFrame:
@@ -158,7 +159,10 @@ def _layers(whole: pd.DataFrame, log: bool, unit_name: str, trend: bool, select:
     y_scale = (
         alt.Scale(type="log", domain=_padded_log(float(positive.min()), float(positive.max())), nice=False)
         if log
-        else alt.Scale(zero=True)
+        # an explicit domain where heads can be picked: the ring of a pick that is not made has no rows to take one from
+        else (
+            alt.Scale(zero=True) if select is None else alt.Scale(domain=_from_zero(whole["gradient_norm"]), nice=True)
+        )
     )
     x = alt.X(
         "entropy:Q", title=f"Entropy ({unit_name})", scale=alt.Scale(domain=_padded(whole["entropy"]), nice=False)
@@ -219,6 +223,11 @@ def _padded(values: pd.Series) -> list[float]:
     return [max(0.0, low - room) if low >= 0 else low - room, high + room]
 
 
+def _from_zero(values: pd.Series) -> list[float]:
+    low, high = min(float(values.min()), 0.0), max(float(values.max()), 0.0)
+    return [low, high if high > low else low + 1.0]
+
+
 def _padded_log(low: float, high: float) -> list[float]:
     pad = (high / low) ** 0.06 if high > low else 2.0
     return [low / pad, high * pad]
@@ -226,37 +235,15 @@ def _padded_log(low: float, high: float) -> list[float]:
 
 def _marks(whole: pd.DataFrame, x: alt.X, y: alt.Y, log: bool, size: int) -> list[alt.Chart]:
     """Return the layers that mark pruned, revived and vulnerable heads around their points."""
-    found = [state for state in ("pruned", "revived") if (whole["state"] == state).any()]
-    flagged = bool(whole["vulnerable"].any())
-    if not found and not flagged:
-        return []
-    colours, shapes = parts.state_scales([*found, *(["vulnerable"] if flagged else [])])
-    legend = alt.Legend(title="State", symbolFillColor="transparent")
-    layers = []
-    for where, name in (("datum.state !== 'active'", "state"), ("datum.vulnerable", "vulnerable")):
-        if not (found if name == "state" else flagged):
-            continue
+    spots: list[tuple[str, Any, dict[str, Any]]] = []
+    for name, area in (("state", size * 1.6), ("vulnerable", size * 3.2)):
         for low_edge in (False, True) if log else (False,):
-            rows = unit(alt.Chart().transform_filter(where))
+            rows: Any = alt.Chart()
             if log:
-                rows = unit(rows.transform_filter(f"datum.gradient_norm {'==' if low_edge else '>'} 0"))
-            if name == "vulnerable":
-                rows = unit(rows.transform_calculate(state="'vulnerable'"))
+                rows = rows.transform_filter(f"datum.gradient_norm {'==' if low_edge else '>'} 0")
             height: Any = alt.value(HEIGHT - 5) if low_edge else y
-            marks = rows.mark_point(
-                size=size * (1.6 if name == "state" else 3.2), strokeWidth=1.8, opacity=1, fill="transparent"
-            )
-            layers.append(
-                unit(
-                    marks.encode(
-                        x=x,
-                        y=height,
-                        shape=alt.Shape("state:N", scale=shapes, legend=legend),
-                        stroke=alt.Stroke("state:N", scale=colours, legend=legend),
-                    )
-                )
-            )
-    return layers
+            spots.append((name, rows.encode(x=x, y=height), {"size": area}))
+    return state_layers(spots, found_states(whole), thick=1.8, halo=False)
 
 
 def _trend(whole: pd.DataFrame, log: bool) -> alt.Chart:

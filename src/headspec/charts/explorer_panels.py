@@ -121,7 +121,7 @@ def head_map(
     """Return the map of the heads, coloured by what is shown."""
     grid, frame = heads.grid, heads.frame
     letters = max(
-        4,
+        len("0.123"),  # a weight on a pair
         *(
             parts.format_width(item.scale.low, item.scale.high, form)
             for item, form in zip(heads.measures, heads.formats, strict=True)

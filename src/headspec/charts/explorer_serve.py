@@ -101,6 +101,17 @@ def head_explorer_widget(attentions: ArrayLike, **options: Any) -> Any:
         If anywidget is not installed.
     DataError, KindError
         As for `visualize_head_explorer`.
+
+    Notes
+    -----
+    The kernel answers through the params ``head_pick_served`` and ``head_pick_served_pair``; the picks are in the widget's
+    ``selections``, for callbacks of your own.
+
+    Examples
+    --------
+    >>> widget = headspec.head_explorer_widget(outputs.attentions, tokens=tokens)  # doctest: +SKIP
+    >>> widget.selections.head_pick.value  # doctest: +SKIP
+    [{'layer': 2, 'head': 6}]
     """
     try:
         import_module("anywidget")

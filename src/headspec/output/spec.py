@@ -15,6 +15,7 @@ import altair as alt
 from headspec.errors import DataError, KindError
 from headspec.output.datasets import Collector, Dataset, check_name, numbered, plain
 from headspec.output.jsontext import compact, layout
+from headspec.output.schema import accepts
 from headspec.output.summary import described
 from headspec.output.themes import Theme, merged, theme_dict
 from headspec.text import clean, listing
@@ -183,7 +184,9 @@ def export(chart: ChartType, *, theme: Theme = None, names: Mapping[str, str] | 
         alt.data_transformers.register(_TRANSFORMER, collector)
         try:
             with alt.data_transformers.enable(_TRANSFORMER, consolidate_datasets=True), alt.theme.enable("none"):
-                spec = chart.to_dict()
+                spec = chart.to_dict(validate=False)
+                if not accepts(chart, spec):
+                    chart.to_dict()  # slower, and says what is wrong
         finally:
             alt.data_transformers.register(_TRANSFORMER, None)
     return _taken_apart(spec, collector, settings, names or {})

@@ -16,7 +16,7 @@ from headspec.axes import one_head
 from headspec.charts import parts
 from headspec.charts.attention_image import attention_image
 from headspec.charts.attention_parts import TOKEN_ROOM, Bools, Floats, Labels, clipped, domain, param_name
-from headspec.charts.cells import CELLS, GREYS, narrow, unit, value_expression
+from headspec.charts.cells import CELLS, GREYS, narrow, text_ink, unit, value_expression, window
 from headspec.charts.describe import GLYPHS, sentence
 from headspec.errors import DataError
 from headspec.reduce.cells import Pool
@@ -177,8 +177,13 @@ def _exact(
     blank = _is_causal(weights, causal)
     lengths = [min(row + 1, weights.shape[1]) if blank else weights.shape[1] for row in range(len(weights))]
     grid = _pixels(weights.shape, labels)
-    kind = kinds(weights, hidden)
-    drawn_kinds = {item for row, end in zip(kind, lengths, strict=True) for item in set(row[:end])} - {"value"}
+    kind: Any = np.broadcast_to(
+        np.array("value", dtype=object), weights.shape
+    )  # of a large matrix a list would be slow
+    drawn_kinds: set[str] = set()
+    if finite.size < weights.size:
+        kind = kinds(weights, hidden)
+        drawn_kinds = {item for row, end in zip(kind, lengths, strict=True) for item in set(row[:end])}
     present = [item for item in GLYPHS if item in drawn_kinds]
     notes = clipped(scale, low, high)
     frame, transforms, exactness = _frame(weights, hidden, kind, lengths, labels)
@@ -256,8 +261,7 @@ def _frame(
         for name in lists
     ]
     steps.append(alt.FlattenTransform(flatten=lists))
-    window = alt.WindowFieldDef.from_dict({"op": "row_number", "as": "_n"})
-    steps.append(alt.WindowTransform(window=[window], groupby=["query"]))
+    steps.append(alt.WindowTransform(window=[window("row_number", "_n")], groupby=["query"]))
     steps += [
         alt.CalculateTransform(**{"calculate": "datum._n - 1", "as": "key"}),
         alt.CalculateTransform(**{"calculate": value_expression(code), "as": "weight"}),
@@ -284,13 +288,13 @@ def _cell_layers(
         x=alt.X(
             "key:O",
             title="Key",
-            scale=alt.Scale(domain=list(range(shape[1]))),
+            scale=parts.band_scale(range(shape[1])),
             axis=_band_axis(shape[1], grid[1], labels.key, -90),
         ),
         y=alt.Y(
             "query:O",
             title="Query",
-            scale=alt.Scale(domain=list(range(shape[0]))),
+            scale=parts.band_scale(range(shape[0])),
             axis=_band_axis(shape[0], grid[0], labels.query, 0),
         ),
     )
@@ -311,7 +315,7 @@ def _cell_layers(
     if font is not None:
         low, high = dark_ink_range(scale)
         tests = [f"datum.weight >= {low!r}"] * (low != -math.inf) + [f"datum.weight <= {high!r}"] * (high != math.inf)
-        ink = alt.when(" && ".join(tests)).then(alt.value("black")).otherwise(alt.value("white"))
+        ink = text_ink(tests)
         texts = unit(place.transform_filter("isValid(datum.weight)"))
         layers.append(
             texts.mark_text(fontSize=font, baseline="middle", aria=False).encode(
@@ -349,7 +353,7 @@ def _describe(name: str, weights: Floats, labels: Labels, blank: bool, notes: li
     clear = np.where(np.isfinite(weights), weights, -np.inf)
     live = np.isfinite(weights).any(axis=1)
     best, strongest = clear.argmax(axis=1)[live], clear.max(axis=1)[live]
-    shown = weights[np.tril_indices_from(weights)] if blank else weights
+    shown = weights[np.tri(len(weights), dtype=bool)] if blank else weights
     shown = shown[np.isfinite(shown)]
     places, counts = np.unique(best, return_counts=True)
     top = int(places[counts.argmax()])

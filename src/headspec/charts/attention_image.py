@@ -19,6 +19,11 @@ from headspec.reduce.palette import ColourScale, ScaleType
 from headspec.tables.packing import Code, code_for, pack_blocks
 from headspec.text import count, number
 
+# quicker than alt.value, of which Altair must find the class, and without types
+XValue: Any = alt.XValue
+YValue: Any = alt.YValue
+UrlValue: Any = alt.UrlValue
+
 
 def attention_image(
     matrix: Any,
@@ -32,6 +37,7 @@ def attention_image(
     pool: Pool,
     size: int,
 ) -> alt.LayerChart:
+    """Return the chart of a large matrix; the arguments are those of `visualize_attention_matrix`, read and checked."""
     if size < 32:
         raise DataError(f"size={size} leaves nothing to see; expected 32 pixels or more")
     blocks = pool_matrix(matrix, size, how=pool, mask=mask, name="attn_matrix")
@@ -112,7 +118,7 @@ def _picture(uri: str, width: int, height: int) -> alt.Chart:
     picture = parts.one_mark().mark_image(
         align="left", baseline="top", aspect=False, smooth=False, width=width, height=height, aria=False
     )
-    return unit(picture.encode(x=alt.value(0), y=alt.value(0), url=alt.value(uri)))
+    return unit(picture.encode(x=XValue(0), y=YValue(0), url=UrlValue(uri)))
 
 
 def _rects(
@@ -141,14 +147,14 @@ def _rects(
             scale=alt.Scale(domain=[0, blocks.shape[1]], nice=False, zero=False),
             axis=_place_axis(1, blocks, labels.key, panel[1], -90),
         ),
-        x2="key2",
+        x2=alt.X2("key2"),
         y=alt.Y(
             "query:Q",
             title="Query",
             scale=alt.Scale(domain=[blocks.shape[0], 0], nice=False, zero=False),
             axis=_place_axis(0, blocks, labels.query, panel[0], 0),
         ),
-        y2="query2",
+        y2=alt.Y2("query2"),
         color=alt.Color(
             "weight:Q", scale=parts.colour_scale(scale), legend=parts.gradient_legend("Weight", panel[0], scale)
         ),

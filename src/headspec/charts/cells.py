@@ -159,7 +159,7 @@ def flattening(frame: pd.DataFrame, code: Code) -> list[Any]:
     steps.append(alt.FlattenTransform(flatten=lists))
     if "head" not in lists:
         by = ["group", "layer"] if "group" in frame.columns else ["layer"]
-        steps.append(alt.WindowTransform(window=[_window("row_number", "_n")], groupby=by))
+        steps.append(alt.WindowTransform(window=[window("row_number", "_n")], groupby=by))
         steps.append(_calculate("datum._n - 1", "head"))
     steps.append(_calculate(value_expression(code), "value"))
     for packed, name in others.items():
@@ -177,8 +177,10 @@ def value_expression(code: Code, field: str = "q") -> str:
     return f"isValid(datum.{field}) ? {f'pow(10, {inner})' if code.log else inner} : null"
 
 
-def _window(operation: str, name: str) -> Any:
-    return alt.WindowFieldDef.from_dict({"op": operation, "as": name})
+def window(operation: str, name: str) -> Any:
+    """Return a field of a window transform; its ``from_dict`` would look through every class of Altair."""
+    fields: dict[str, Any] = {"op": operation, "as": name}
+    return alt.WindowFieldDef(**fields)
 
 
 def _calculate(expression: str, name: str) -> alt.CalculateTransform:
@@ -229,8 +231,8 @@ def _layers(
 def places(grid: Grid) -> alt.Chart:
     """Return the chart that all layers of a map begin with: where a head stands."""
     chart = alt.Chart().encode(
-        x=alt.X("head:O", title="Head", scale=alt.Scale(domain=grid.heads), axis=_axis(grid.heads, grid.width)),
-        y=alt.Y("layer:O", title="Layer", scale=alt.Scale(domain=grid.layers), axis=_axis(grid.layers, grid.height)),
+        x=alt.X("head:O", title="Head", scale=parts.band_scale(grid.heads), axis=_axis(grid.heads, grid.width)),
+        y=alt.Y("layer:O", title="Layer", scale=parts.band_scale(grid.layers), axis=_axis(grid.layers, grid.height)),
     )
     return unit(chart)
 
@@ -257,11 +259,7 @@ def texts(
         tests.append(f"datum.value >= {low!r}")
     if high != float("inf"):
         tests.append(f"datum.value <= {high!r}")
-    ink = (
-        alt.when(" && ".join(tests)).then(alt.value("black")).otherwise(alt.value("white"))
-        if tests
-        else alt.value("black")
-    )
+    ink = text_ink(tests)
     numbers = unit(
         place.mark_text(fontSize=font, baseline="middle", dy=4 if lower else 0, aria=False).encode(
             text=alt.Text("value:Q", format=value_format), color=ink
@@ -270,12 +268,19 @@ def texts(
     return unit(numbers.transform_filter("datum.kind === 'value'")) if missing else numbers
 
 
+def text_ink(tests: Sequence[str]) -> Any:
+    """Return the colour of text: black where all tests hold, else white."""
+    if not tests:
+        return alt.ColorValue("black")
+    return alt.ColorValue("white", condition=[{"test": " && ".join(tests), "value": "black"}])
+
+
 def signs(place: alt.Chart, present: Sequence[str], font: int, glyphs: Mapping[str, str] = GLYPHS) -> alt.Chart:
     """Return the signs that stand in cells without a finite value."""
     by_kind = "{" + ", ".join(f"'{kind}': '{glyphs[kind]}'" for kind in present) + "}"
     chosen = place.transform_filter("datum.kind !== 'value'").transform_calculate(_sign=f"{by_kind}[datum.kind]")
     marks = unit(chosen).mark_text(fontSize=font, baseline="middle", aria=False)
-    return unit(marks.encode(text=alt.Text("_sign:N"), color=alt.value("black")))
+    return unit(marks.encode(text=alt.Text("_sign:N"), color=alt.ColorValue("black")))
 
 
 def ring(place: alt.Chart, select: str, grid: Grid) -> alt.Chart:

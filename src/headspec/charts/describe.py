@@ -62,12 +62,12 @@ def heads_text(table: pd.DataFrame, what: str, unit: str = "") -> str:
     if finite.empty:
         return sentence(f"{what} of {heads_size(table)}: no finite value", missing, states_text(table))
     values = finite["value"].to_numpy(np.float64)
-    names = [head_name(layer, head) for layer, head in zip(finite["layer"], finite["head"], strict=True)]
     low, high = int(values.argmin()), int(values.argmax())
+    lowest, highest = (head_name(finite["layer"].iloc[place], finite["head"].iloc[place]) for place in (low, high))
     spread = (
         f"all {number(values[low])}{unit}"
         if values[low] == values[high]
         else f"{number(values[low])} to {number(values[high])}{unit}, mean {number(float(values.mean()))}; lowest "
-        f"{names[low]}, highest {names[high]}"
+        f"{lowest}, highest {highest}"
     )
     return sentence(f"{clean(what)} of {heads_size(table)}: {spread}", missing, states_text(table))

@@ -10,6 +10,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import altair as alt
 import numpy as np
+import pandas as pd
 
 from headspec.errors import DataError, KindError
 from headspec.reduce.palette import ColourScale
@@ -153,6 +154,14 @@ def whole_pixels(count: int, *, most: int, panel: int = PANEL) -> int:
     return max(1, min(most, panel // max(count, 1)))
 
 
+def band_scale(ids: Sequence[int]) -> Any:
+    """Return the scale of an axis with a band for each id.
+
+    As a dict: Altair checks each id of an `alt.Scale` as it is made, and the whole chart once more as it is written.
+    """
+    return {"domain": list(ids)}
+
+
 def axis_values(ids: Sequence[int], pixels: int, *, room: int = 22) -> list[int] | None:
     """Return the ids to label so that labels keep `room` pixels apart; None labels them all."""
     every = next(
@@ -168,7 +177,7 @@ def id_range(ids: Iterable[int]) -> list[int]:
 
     Ids that are far apart (layers 0 and 40 alone) are kept as they are.
     """
-    known = sorted(set(ids))
+    known = np.unique(ids).tolist() if isinstance(ids, pd.Series) else sorted(set(ids))
     span = range(known[0], known[-1] + 1)
     return list(span) if len(span) <= 2 * len(known) + 2 else known
 

@@ -111,9 +111,12 @@ def pack_heads(
 
 
 def _codes(table: pd.DataFrame, kinds: Sequence[str]) -> npt.NDArray[np.int64]:
-    kind = table["kind"].map({name: place for place, name in enumerate(kinds)}).to_numpy(np.int64)
-    state = table["state"].map({name: place for place, name in enumerate(STATES)}).to_numpy(np.int64)
-    return np.asarray(kind * 6 + state * 2 + table["vulnerable"].to_numpy(np.int64), dtype=np.int64)
+    out = table["vulnerable"].to_numpy(np.int64)
+    for column, names, weight in (("kind", kinds, 6), ("state", STATES, 2)):
+        cells = table[column].to_numpy(dtype=object)
+        for place, name in enumerate(names[1:], start=1):
+            out = out + weight * place * (cells == name)
+    return out
 
 
 def whole(values: npt.NDArray[np.float64]) -> list[int | None]:
@@ -128,14 +131,19 @@ def pack_matrix(
     weights: npt.NDArray[np.float64], code: Code, *, masked: npt.NDArray[np.bool_] | None, lengths: Sequence[int]
 ) -> pd.DataFrame:
     """Return one row per query of an attention matrix, the weights on its first `lengths[query]` keys as a list."""
-    packed = code.pack(weights)
-    rows = [whole(row[:size]) for row, size in zip(packed, lengths, strict=True)]
+    packed: npt.NDArray[Any] = code.pack(weights)
+    ordinary = bool(np.isfinite(packed).all()) and (masked is None or not masked.any())
+    if ordinary:
+        packed = packed.astype(np.int64)
+    pairs = list(zip(packed, lengths, strict=True))
+    rows = [row[:size].tolist() if ordinary else whole(row[:size]) for row, size in pairs]
     frame = pd.DataFrame({"query": np.arange(len(rows)), "q": rows})
-    kind = np.where(np.isnan(weights), 1, 0) + np.where(weights == np.inf, 2, 0) + np.where(weights == -np.inf, 3, 0)
-    if masked is not None:
-        kind = np.where(masked, 4, kind)
-    if kind.any():
-        frame["code"] = [(row[:size] * 6).tolist() for row, size in zip(kind, lengths, strict=True)]
+    if not ordinary:
+        kind = np.where(np.isnan(weights), 1, np.where(weights == np.inf, 2, np.where(weights == -np.inf, 3, 0)))
+        if masked is not None:
+            kind = np.where(masked, 4, kind)
+        if kind.any():
+            frame["code"] = [(row[:size] * 6).tolist() for row, size in zip(kind, lengths, strict=True)]
     frame.attrs[KEY] = {"name": "attention", "code": tuple(code)}
     return frame
 

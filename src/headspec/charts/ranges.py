@@ -165,14 +165,6 @@ def significant(value: float, digits: int = 5) -> float | None:
     return float(f"{value:.{digits}g}") if math.isfinite(value) else None
 
 
-def triple(mean: float, low: float, high: float, *, digits: int = 5) -> list[float | None]:
-    """Return mean, least and greatest as a cell of a chart's frame; empty where there is no finite value.
-
-    Not null: Vega reads the first item of each cell before any filter can leave it out.
-    """
-    return [significant(value, digits) for value in (mean, low, high)] if math.isfinite(mean) else []
-
-
 def span_text(values: npt.ArrayLike, unit: str = "") -> str:
     """Return the range of the finite values in words: ``72 to 354 %``."""
     array = np.asarray(values, dtype=np.float64)

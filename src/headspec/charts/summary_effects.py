@@ -6,6 +6,7 @@ from typing import Any
 
 import altair as alt
 import numpy as np
+import numpy.typing as npt
 
 from headspec.charts.ranges import significant
 from headspec.charts.specs import ONE, calculate, flatten, keep, layers, pixel, unit
@@ -34,26 +35,24 @@ HEIGHT = 190
 def effects_panel(section: Section) -> Any:
     """Return the effect of pruning against that of fine-tuning, in four named quadrants."""
     view, look = section.view, look_of(section, "effects")
-    place = "pruning_effect" if view.nudges is None else "pruning_place"
-    x = bent_axis(alt.X, f"{place}[0]:Q", view.pruning, view.cell, 34, {"grid": False})
+    place = "pruning_effect" if view.nudges is None else "_place"
+    x = bent_axis(alt.X, f"{place}:Q", view.pruning, view.cell, 34, {"grid": False})
     x["title"] = "change by pruning, %"
-    y = bent_axis(alt.Y, "tuning_effect[0]:Q", view.tuning, HEIGHT, 16, {"grid": False, **AXIS})
+    y = bent_axis(alt.Y, "tuning_effect:Q", view.tuning, HEIGHT, 16, {"grid": False, **AXIS})
     tooltip = [
         *tooltip_of(view, None, level_tip()),
-        alt.Tooltip("pruning_effect[0]:Q", title="pruning, %"),
-        alt.Tooltip("tuning_effect[0]:Q", title="tuning, %"),
+        alt.Tooltip("pruning_effect:Q", title="pruning, %"),
+        alt.Tooltip("tuning_effect:Q", title="tuning, %"),
     ]
     size = alt.Size("pruning_level:O", title="Heads pruned", scale=_sizes(view), legend=_size_legend(view))
+    points = unit("point", mark={"filled": True}, shape=look.shape, size=size, opacity=look.faded, tooltip=tooltip)
     faint = {"opacity": 0.45}
-    seen = layers(
-        unit("rule", mark=faint, x=alt.X(f"{place}[1]:Q"), x2=alt.X2(f"{place}[2]")),
-        unit("rule", mark=faint, y=alt.Y("tuning_effect[1]:Q"), y2=alt.Y2("tuning_effect[2]")),
-        unit("point", mark={"filled": True}, shape=look.shape, size=size, opacity=look.faded, tooltip=tooltip),
-        steps=[keep(f"isValid(datum.{place}[0]) && isValid(datum.tuning_effect[0])")],
-        x=x,
-        y=y,
-        color=look.colour,
-    )
+    whiskers = [
+        unit("rule", mark=faint, x=alt.X(f"{place}_low:Q"), x2=alt.X2(f"{place}_high")),
+        unit("rule", mark=faint, y=alt.Y("tuning_effect_low:Q"), y2=alt.Y2("tuning_effect_high")),
+    ]
+    steps = [keep("isValid(datum.pruning_effect) && isValid(datum.tuning_effect)")]
+    seen = layers(*(whiskers if view.spread else []), points, steps=steps, x=x, y=y, color=look.colour)
     marks: list[Any] = [*_quadrants(view), seen, *words_of(section, "effects")]
     if view.pruning.outside or view.tuning.outside:
         marks += _beyond(view, x, y, look)
@@ -70,36 +69,39 @@ def _quadrants(view: View) -> list[Any]:
     pruning = px.straighten(np.linspace(float(px.bend(px.low)), float(px.bend(px.high)), 29))
     tuning = 100 * (1 / np.maximum(1 + pruning / 100, 1e-9) - 1)
     inside = (tuning >= ty.low) & (tuning <= ty.high)
-    pairs = zip(pruning[inside][::2], tuning[inside][::2], strict=True)
-    points = [[significant(a, 3), significant(b, 3)] for a, b in pairs]
     dots = {"style": "headspec-rule", "strokeDash": [1, 3]}
-    steps = [ONE, *calculate(_even=str(points).replace(" ", "")), flatten("_even")]
-    even = unit("line", steps=steps, mark=dots, x=alt.X("_even[0]:Q"), y=alt.Y("_even[1]:Q"))
+    places = {"_ex": str(_figures(pruning[inside][::2])), "_ey": str(_figures(tuning[inside][::2]))}
+    steps = [ONE, *calculate(**places), flatten("_ex", "_ey")]
+    even = unit("line", steps=steps, mark=dots, x=alt.X("_ex:Q"), y=alt.Y("_ey:Q"))
     # one layer of four texts, beside the line of no change rather than in the far corners, where the points lie
     level = round(HEIGHT * (1 - float(ty.share(0.0))))
     names = ("helped,\\nthen hurt", "hurt twice", "helped\\ntwice", "hurt, then repaired")
-    places = [(4, level - 25), (width - 4, 4), (4, HEIGHT - 26), (width - 4, level + 5)]
-    cells = ",".join(f"['{name}',{x},{y}]" for name, (x, y) in zip(names, places, strict=True))
-    steps = [ONE, *calculate(_name=f"[{cells}]"), flatten("_name")]
-    align = alt.ExprRef(expr=f"datum._name[1] > {width / 2:g} ? 'right' : 'left'")
+    across, down = [4, width - 4, 4, width - 4], [level - 25, 4, HEIGHT - 26, level + 5]
+    cells = "[{}]".format(",".join(f"'{name}'" for name in names))
+    steps = [ONE, *calculate(_name=cells, _nx=str(across), _ny=str(down)), flatten("_name", "_nx", "_ny")]
+    align = alt.ExprRef(expr=f"datum._nx > {width / 2:g} ? 'right' : 'left'")
     form = {"style": "headspec-muted", "fontSize": 9, "align": align, "baseline": "top", "lineBreak": "\n"}
-    where = {"x": alt.X("_name[1]:Q", scale=None), "y": alt.Y("_name[2]:Q", scale=None)}
-    texts = unit("text", steps=steps, mark=form, **where, text=alt.Text("_name[0]:N"))
+    where = {"x": alt.X("_nx:Q", scale=None), "y": alt.Y("_ny:Q", scale=None)}
+    texts = unit("text", steps=steps, mark=form, **where, text=alt.Text("_name:N"))
     return [rule_at(0, channel="x"), rule_at(0), even, texts]
+
+
+def _figures(values: npt.NDArray[np.float64]) -> list[float | None]:
+    return [significant(value, 3) for value in values.tolist()]
 
 
 def _beyond(view: View, x: Any, y: Any, look: Look) -> list[Any]:
     """Mark means beyond the axes: they stand at the edge in a ring, with arrows and their numbers."""
     tests, pieces = [], []
     for field, ends, (less, more) in (
-        ("datum.pruning_effect[0]", view.pruning, "←→"),
-        ("datum.tuning_effect[0]", view.tuning, "↓↑"),
+        ("datum.pruning_effect", view.pruning, "←→"),
+        ("datum.tuning_effect", view.tuning, "↓↑"),
     ):
         low, high = f"{field} < {ends.low:.6g}", f"{field} > {ends.high:.6g}"
         tests += [low, high]
         arrow = f"({low} ? '{less} ' : {high} ? '{more} ' : '')"
         pieces.append(f"{arrow} + ({low} || {high} ? {SIGNED.format(field)} + '% ' : '')")
-    both = "isValid(datum.pruning_effect[0]) && isValid(datum.tuning_effect[0])"
+    both = "isValid(datum.pruning_effect) && isValid(datum.tuning_effect)"
     steps = [keep(f"{both} && ({' || '.join(tests)})"), *calculate(_far=" + ".join(pieces))]
     ring = {"filled": False, "size": 150, "shape": "circle", "strokeWidth": 1.2, "opacity": 1}
     form = {"style": "headspec-label", "fontSize": 9, "align": "right", "dx": -10, "baseline": "middle"}
@@ -112,7 +114,7 @@ def _beyond(view: View, x: Any, y: Any, look: Look) -> list[Any]:
 def _lost_effects(view: View, look: Look, place: str) -> list[Any]:
     """Mark groups without a finite effect: a cross at the upper edge, above the effect that is known, else at the right."""
     lost = [f"isValid(datum.{name}_lost)" for name in ("pruning_effect", "tuning_effect") if view.lost[name]]
-    known = calculate(_px=f"isValid(datum.{place}[0]) ? datum.{place}[0] : {view.pruning.high:.6g}")
+    known = calculate(_px=f"isValid(datum.{place}) ? datum.{place} : {view.pruning.high:.6g}")
     tooltip: list[Any] = [alt.Tooltip("model:N"), alt.Tooltip("strategy:N"), level_tip()]
     tooltip += [alt.Tooltip(f"{name}_lost:N") for name in ("pruning_effect", "tuning_effect") if view.lost[name]]
     seen = {"x": alt.X("_px:Q"), "y": pixel(EDGE), "color": look.colour, "tooltip": tooltip}

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from headspec.charts import parts
-from headspec.charts.ranges import Bent, bent, robust, short_names, significant, span_text, triple
+from headspec.charts.ranges import Bent, bent, robust, short_names, significant, span_text
 from headspec.tables.result_columns import STAGES, Codes, Floats
 from headspec.tables.result_groups import Groups, Spread
 from headspec.text import listing
@@ -65,6 +65,7 @@ class View(NamedTuple):
     unhurt: bool
     untuned: bool
     runs: int | None
+    spread: bool
     nudges: Floats | None
     select: str
 
@@ -109,6 +110,7 @@ def look(groups: Groups, layout: Layout, select: str, *, stages: Stages = "chang
         unhurt=bool((groups.unhurt > 0).any()),
         untuned=bool(groups.untuned.any()),
         runs=int(groups.runs[0]) if len(set(groups.runs.tolist())) == 1 else None,
+        spread=bool((groups.runs > 1).any()),
         nudges=_nudges(groups, pruning, tuning, layout.cell),
         select=select,
     )
@@ -185,29 +187,28 @@ def _stage_limits(groups: Groups) -> Floats | None:
 
 
 def packed(groups: Groups, view: View, models: list[int]) -> pd.DataFrame:
-    """Return a row per model and strategy, what belongs to its levels in lists: ``[mean, least, greatest]`` per level.
+    """Return a row per model, what belongs to its strategies and levels in lists, which a chart flattens.
 
-    A chart flattens it by `list_columns`.
+    Each quantity is its mean over the runs; its least and greatest value are beside it (``_low``, ``_high``) if any group
+    has several runs, and what is not finite (``_lost``) if anything is not.
     """
     rows: list[dict[str, Any]] = []
     panels = panel_names(groups, view)
     for model in models:
-        name, of_model = groups.models[model], []
-        for strategy in np.unique(groups.strategy[groups.model == model]):
-            of_row = np.flatnonzero((groups.model == model) & (groups.strategy == strategy))
-            panel = {"panel": panels[name]} if panels[name] != name else {}
-            row: dict[str, Any] = {"model": name, **panel, "strategy": groups.strategies[strategy]}
-            row["pruning_level"] = [significant(groups.levels[level], 9) for level in groups.level[of_row]]
-            of_model.append(row | _lists(groups, view, of_row))
-        _fill(of_model[0], of_model, view)
-        rows += of_model
-        for panel_name in QUANTITIES_OF:
-            if (reason := absent(groups, panel_name, model)) and not absent(groups, panel_name):
-                of_model[0][f"{panel_name}_note"] = [reason]
-    for note in (f"{panel_name}_note" for panel_name in QUANTITIES_OF):
+        of_row, name = np.flatnonzero(groups.model == model), groups.models[model]
+        row: dict[str, Any] = {"model": name} | ({"panel": panels[name]} if panels[name] != name else {})
+        row["strategy"] = [groups.strategies[strategy] for strategy in groups.strategy[of_row]]
+        row["pruning_level"] = _rounded(np.asarray(groups.levels)[groups.level[of_row]], 9)
+        row |= _lists(groups, view, of_row)
+        _fill(row, view)
+        for panel in QUANTITIES_OF:
+            if (reason := absent(groups, panel, model)) and not absent(groups, panel):
+                row[f"{panel}_note"] = [reason]
+        rows.append(row)
+    for note in (f"{panel}_note" for panel in QUANTITIES_OF):
         if any(note in row for row in rows):
             for row in rows:
-                row[note] = (row.get(note, []) + [None] * len(row["pruning_level"]))[: len(row["pruning_level"])]
+                row[note] = (row.get(note, []) + [None] * len(row["strategy"]))[: len(row["strategy"])]
     return pd.DataFrame(rows)
 
 
@@ -223,41 +224,40 @@ def panel_names(groups: Groups, view: View) -> dict[str, str]:
     return names
 
 
-def _fill(row: dict[str, Any], rows: list[dict[str, Any]], view: View) -> None:
+def _fill(row: dict[str, Any], view: View) -> None:
     """Give a model an empty entry for each level that it was not run at: a facet moves up into cells without rows."""
-    there = {level for other in rows for level in other["pruning_level"]}
-    for level in view.shown_levels:
-        if significant(level, 9) not in there:
+    for level in _rounded(np.asarray(view.shown_levels), 9):
+        if level not in row["pruning_level"]:
             for name in list_columns(row):
-                row[name] = [*row[name], _EMPTY.get(name, [] if name in (*STAGES, *DRAWN, "pruning_place") else None)]
-            row["pruning_level"][-1] = significant(level, 9)
-
-
-_EMPTY: dict[str, Any] = {"runs": 0, "unhurt": 0, "untuned": False, "limit": 1e308, "final_change": None}
+                row[name] = [*row[name], {"runs": 0, "unhurt": 0, "untuned": False}.get(name)]
+            row["pruning_level"][-1], row["strategy"][-1] = level, row["strategy"][0]
 
 
 def _lists(groups: Groups, view: View, rows: Codes) -> dict[str, list[Any]]:
     cells: dict[str, list[Any]] = {} if view.runs is not None else {"runs": groups.runs[rows].tolist()}
     for name in (*STAGES, *DRAWN):
-        spread = groups.spreads[name]
+        spread, digits = groups.spreads[name], 5 if name in STAGES else 4
         if spread.measured.any():
-            if name == "final_change":
-                cells[name] = [significant(mean, 4) for mean in spread.mean[rows]]
-            else:
-                digits = 5 if name in STAGES else 4
-                of_groups = zip(spread.mean[rows], spread.low[rows], spread.high[rows], strict=True)
-                cells[name] = [triple(*item, digits=digits) for item in of_groups]
+            cells[name] = _rounded(spread.mean[rows], digits)
+            if view.spread and name != "final_change":
+                cells[f"{name}_low"] = _rounded(spread.low[rows], digits)
+                cells[f"{name}_high"] = _rounded(spread.high[rows], digits)
         if view.lost[name]:
             cells[f"{name}_lost"] = [_lost(spread, row) for row in rows]
     if view.limits is not None:
-        cells["limit"] = [significant(limit) for limit in view.limits[rows]]
+        cells["_limit"] = _rounded(view.limits[rows], 5)
     if view.unhurt:
         cells["unhurt"] = groups.unhurt[rows].tolist()
     if view.untuned:
         cells["untuned"] = groups.untuned[rows].tolist()
     if view.nudges is not None:
-        cells["pruning_place"] = [triple(*item) for item in view.nudges[rows].tolist()]
+        for place, name in enumerate(("_place", "_place_low", "_place_high")[: 3 if view.spread else 1]):
+            cells[name] = _rounded(view.nudges[rows, place], 5)
     return cells
+
+
+def _rounded(values: Floats, digits: int) -> list[float | None]:
+    return [significant(value, digits) for value in values.tolist()]
 
 
 def _lost(spread: Spread, row: int) -> str | None:
@@ -271,7 +271,7 @@ def _lost(spread: Spread, row: int) -> str | None:
 
 def list_columns(names: Iterable[Any]) -> list[str]:
     """Return those columns of a packed frame that a chart flattens."""
-    return [str(name) for name in names if name not in ("model", "panel", "strategy")]
+    return [str(name) for name in names if name not in ("model", "panel")]
 
 
 def absent(groups: Groups, panel: str, model: int | None = None) -> str:

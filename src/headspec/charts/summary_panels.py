@@ -38,21 +38,20 @@ def stages_panel(section: Section) -> Any:
     height = 92 if len(view.shown_levels) < 4 else 80
     labels = alt.Axis(labelAngle=0, labelExpr="replace(datum.value, '_', '-')")
     x = alt.X("stage:N", title=None, axis=labels, scale=alt.Scale(domain=list(STAGES)))
-    y, (low, high), steps = _stage_values(view, height)
-    tooltip = tooltip_of(view, "_cell", level_tip(), alt.Tooltip("stage:N"))
-    leads, test = section.leads == "stages", "isValid(datum._cell[0])"
-    marks = marks_of(section, test, x, y, (low, high), look, tooltip, width=1.5, leads=leads)
-    numbers = ("datum._cell[0]", "datum._cell[2]")
+    y, drawn, steps = _stage_values(view, height)
+    tooltip = tooltip_of(view, "_cell", level_tip(), alt.Tooltip("stage:N"), ends=("_low", "_high"))
+    leads, test = section.leads == "stages", "isValid(datum._cell)"
+    marks = marks_of(section, test, x, y, drawn[1:], look, tooltip, width=1.5, leads=leads)
+    low, high = ("datum._low", "datum._high") if view.spread else ("datum._cell", "datum._cell")
     if view.change is not None:
         marks.insert(1 if leads else 0, rule_at(0))
-        below, above = f"{view.change.low:.6g}", f"{view.change.high:.6g}"
         if view.change.outside:
-            marks += arrows("datum._c0", "datum._c2", above, numbers, x, look)
-            marks += arrows(
-                "datum._c0", "datum._c1", below, ("datum._cell[0]", "datum._cell[1]"), x, look, below=height
-            )
+            above, below = f"{view.change.high:.6g}", f"{view.change.low:.6g}"
+            marks += arrows(above, x, look, ends=(drawn[0], drawn[2]), numbers=("datum._cell", high))
+            marks += arrows(below, x, look, ends=drawn[:2], numbers=("datum._cell", low), below=height)
     elif view.limits is not None:
-        marks += arrows(*numbers, "datum.limit", numbers, x, look)
+        ends = ("_cell", high.removeprefix("datum."))
+        marks += arrows("datum._limit", x, look, ends=ends, numbers=("datum._cell", high))
     if any(view.lost[stage] for stage in STAGES):
         marks += crosses("datum[datum.stage + '_lost']", x, look)
     marks += words_of(section, "stages", "datum.stage == 'pruned'")
@@ -76,39 +75,46 @@ def stages_panel(section: Section) -> Any:
     )
 
 
-def _stage_values(view: View, height: int) -> tuple[alt.Y, tuple[str, str], dict[str, str]]:
-    """Return the axis of the stages, the fields of least and greatest on it, and what calculates them."""
+def _stage_values(view: View, height: int) -> tuple[alt.Y, tuple[str, str, str], dict[str, str]]:
+    """Return the axis of the stages, the fields of mean, least and greatest on it, and what calculates them."""
+    fields = ("_cell", "_low", "_high") if view.spread else ("_cell",)
+    steps = {f"_{end}": f"datum[datum.stage + '_{end}']" for end in ("low", "high") if view.spread}
     if view.change is not None:
+        for place, field in enumerate(fields):
+            steps[f"_c{place}"] = f"isValid(datum.{field}) ? 100 * (datum.{field} / datum.baseline - 1) : null"
         y = bent_axis(alt.Y, "_c0:Q", view.change, height, 15, AXIS)
-        steps = {f"_c{place}": f"100 * (datum._cell[{place}] / datum.baseline[0] - 1)" for place in range(3)}
-        return y, ("_c1", "_c2"), steps
-    axis = alt.Axis(tickCount=4, format=",.3~r", **AXIS)
-    scale = alt.Scale(type="log", nice=False, padding=8)
-    fields, steps = ["_cell[0]", "_cell[1]", "_cell[2]"], {}
-    if view.limits is not None:
-        fields = ["_c0", "_c1", "_c2"]
-        steps = {f"_c{place}": f"min(datum._cell[{place}], datum.limit)" for place in range(3)}
-    return alt.Y(f"{fields[0]}:Q", scale=scale, axis=axis, title=None), (fields[1], fields[2]), steps
+    else:
+        for place, field in enumerate(fields):
+            if view.limits is not None:
+                steps[f"_c{place}"] = f"isValid(datum.{field}) ? min(datum.{field}, datum._limit) : null"
+        axis = alt.Axis(tickCount=4, format=",.3~r", **AXIS)
+        scale = alt.Scale(type="log", nice=False, padding=8)
+        y = alt.Y("_cell:Q" if view.limits is None else "_c0:Q", scale=scale, axis=axis, title=None)
+    drawn = (
+        fields if view.change is None and view.limits is None else tuple(f"_c{place}" for place in range(len(fields)))
+    )
+    return y, (drawn[0], drawn[-2], drawn[-1]) if view.spread else (drawn[0],) * 3, steps
 
 
 def recovery_panel(section: Section) -> Any:
     """Return the recovery by level: 0 is no repair, 100 the baseline regained."""
     view, look, height = section.view, look_of(section, "recovery"), 140
     x, ends = levels_axis(view), view.recovery
-    y = bent_axis(alt.Y, "recovery[0]:Q", ends, height, 15, AXIS, sign="")
+    y = bent_axis(alt.Y, "recovery:Q", ends, height, 15, AXIS, sign="")
     extra = [alt.Tooltip("unhurt:Q", title="undefined runs")] if view.unhurt else []
     tooltip = tooltip_of(view, "recovery", level_tip(), *extra)
-    leads, spread = section.leads == "recovery", ("recovery[1]", "recovery[2]")
-    marks = marks_of(section, "isValid(datum.recovery[0])", x, y, spread, look, tooltip, width=1, leads=leads)
+    leads, spread = section.leads == "recovery", ("recovery_low", "recovery_high")
+    marks = marks_of(section, "isValid(datum.recovery)", x, y, spread, look, tooltip, width=1, leads=leads)
     marks[1 if leads else 0 : 0] = [rule_at(0), rule_at(100, dash=True)][: 2 if ends.high >= 100 else 1]
     if ends.outside:
-        for place, limit, below in ((2, ends.high, None), (1, ends.low, height)):
-            numbers = ("datum.recovery[0]", f"datum.recovery[{place}]")
-            marks += arrows(*numbers, f"{limit:.6g}", numbers, x, look, below=below)
+        for side, limit, below in (("_high", ends.high, None), ("_low", ends.low, height)):
+            far = "recovery" + (side if view.spread else "")
+            numbers = ("datum.recovery", f"datum.{far}")
+            marks += arrows(f"{limit:.6g}", x, look, ends=("recovery", far), numbers=numbers, below=below)
     if view.lost["recovery"]:
         marks += crosses("datum.recovery_lost", x, look)
     if view.unhurt:
-        undefined = [keep("datum.unhurt > 0 && !isValid(datum.recovery[0])")]
+        undefined = [keep("datum.unhurt > 0 && !isValid(datum.recovery)")]
         seen = {"x": x, "xOffset": look.offset, "color": look.colour, "shape": look.shape, "y": pixel(height - EDGE)}
         hollow = {"size": 30, "filled": False, "opacity": 1}
         marks.append(unit("point", steps=undefined, mark=hollow, **seen, tooltip=tooltip))

@@ -107,15 +107,18 @@ def level_tip() -> alt.Tooltip:
     return alt.Tooltip("pruning_level:Q", title="pruned", format=".3~%")
 
 
-def tooltip_of(view: View, field: str | None, *extra: alt.Tooltip) -> list[alt.Tooltip]:
+def tooltip_of(
+    view: View, field: str | None, *extra: alt.Tooltip, ends: tuple[str, str] | None = None
+) -> list[alt.Tooltip]:
     """Return a tooltip: names, what the caller adds, and the statistics of a field over the seeds."""
     tips = [alt.Tooltip("model:N"), alt.Tooltip("strategy:N"), *extra]
     if view.runs is None:
         tips.append(alt.Tooltip("runs:Q"))
     if field is not None:
-        tips += [
-            alt.Tooltip(f"{field}[{place}]:Q", title=name) for place, name in enumerate(("mean", "least", "greatest"))
-        ]
+        tips.append(alt.Tooltip(f"{field}:Q", title="mean" if view.spread else "value"))
+        if view.spread:
+            low, high = ends or (f"{field}_low", f"{field}_high")
+            tips += [alt.Tooltip(f"{low}:Q", title="least"), alt.Tooltip(f"{high}:Q", title="greatest")]
     return tips
 
 
@@ -134,10 +137,9 @@ def marks_of(
     """Return the lines, the spreads over seeds and the means of the strategies."""
     seen = {"x": x, "y": y, "color": look.colour, "xOffset": look.offset, "opacity": look.faded}
     form = {"strokeWidth": width, "strokeJoin": "round", "strokeCap": "round"}
-    others = [
-        unit("rule", y=alt.Y(f"{ends[0]}:Q"), y2=alt.Y2(ends[1])),
-        unit("point", mark={"filled": True, "size": 34}, shape=look.shape, tooltip=tooltip),
-    ]
+    others = [unit("point", mark={"filled": True, "size": 34}, shape=look.shape, tooltip=tooltip)]
+    if section.view.spread:
+        others.insert(0, unit("rule", y=alt.Y(f"{ends[0]}:Q"), y2=alt.Y2(ends[1])))
     if not leads:
         return [layers(unit("line", mark=form), *others, steps=[keep(test)], **seen)]
     # The layer with the selection must own the legend (elsewhere a click on an entry does nothing). It is a chart, and the
@@ -221,27 +223,29 @@ def words_of(section: Section, panel: str, test: str = "true") -> list[Any]:
 
 
 def arrows(
-    mean: str, end: str, limit: str, number: tuple[str, str], x: Any, look: Look, *, below: int | None = None
+    limit: str, x: Any, look: Look, *, ends: tuple[str, str], numbers: tuple[str, str], below: int | None = None
 ) -> list[Any]:
     """Mark what lies beyond an end of an axis: an arrow at the edge, and the number.
 
     Parameters
     ----------
-    mean, end
-        Expressions: where the mean lies, and the end of the spread on that side.
     limit
         The end of the axis, an expression.
-    number
-        Expressions of the numbers to write for them.
     x, look
         Where the strategies stand, and how they look.
+    ends, numbers
+        Where the mean and the end of the spread on that side lie (fields), and what to write for them (expressions).
     below
         The height of the panel, for its lower end.
     """
     sign, shape, word = ("<", "triangle-down", "least ") if below else (">", "triangle-up", "max ")
     place = pixel((below - EDGE) if below else EDGE)
-    far = f"{mean} {sign} {limit} ? {_SHORT.format(number[0])} : '{word}' + {_SHORT.format(number[1])}"
-    steps = [keep(f"isValid({end}) && {end} {sign} {limit}"), *calculate(_far=far)]
+    mean, end = (f"datum.{name}" for name in ends)
+    texts = [_SHORT.format(number) for number in numbers]
+    steps = [
+        keep(f"isValid({end}) && {end} {sign} {limit}"),
+        *calculate(_far=f"{mean} {sign} {limit} ? {texts[0]} : '{word}' + {texts[1]}"),
+    ]
     style = {"style": "headspec-label", "fontSize": 9, "angle": 270}
     side = {"align": "left", "dx": 8} if below else {"align": "right", "dx": -8}
     symbol = {"filled": True, "size": 44, "shape": shape, "opacity": 1}

@@ -25,6 +25,8 @@ if TYPE_CHECKING:  # the same names once more, for type checkers and editors; a 
     from headspec.charts.attention_heads import visualize_attention_heads as visualize_attention_heads
     from headspec.charts.difference import visualize_head_difference as visualize_head_difference
     from headspec.charts.explorer import visualize_head_explorer as visualize_head_explorer
+    from headspec.charts.explorer_serve import head_explorer_files as head_explorer_files
+    from headspec.charts.explorer_serve import head_explorer_widget as head_explorer_widget
     from headspec.charts.heatmaps import visualize_entropy_heatmap as visualize_entropy_heatmap
     from headspec.charts.heatmaps import visualize_gradient_norms as visualize_gradient_norms
     from headspec.charts.heatmaps import visualize_normalized_entropy as visualize_normalized_entropy

@@ -96,6 +96,8 @@ CATALOG: tuple[Entry, ...] = (
         "visualize_training_progress", "headspec.charts.training", "chart", "training-progress", "history", "Training"
     ),
     # outputs
+    Entry("head_explorer_files", "headspec.charts.explorer_serve", "output"),
+    Entry("head_explorer_widget", "headspec.charts.explorer_serve", "output"),
     Entry("build_gallery", "headspec.site.build", "output"),
     Entry("Card", "headspec.site.cards", "output"),
     Entry("save", "headspec.output.save", "output"),

@@ -100,6 +100,7 @@ def test_masked_tokens_are_counted_and_left_out() -> None:
     real = np.arange(200) < 150
     blocks = pool_matrix(matrix, 100, mask=(real, real))
     assert blocks.counts["masked"] == 200 * 200 - 150 * 150
+    assert blocks.counts["nan"] == 0
     assert np.isnan(blocks.values[-1]).all()
     assert blocks.values[0, 0] == 1
 

@@ -297,7 +297,7 @@ def _marks(
 ) -> list[alt.Chart]:
     """Return the image, the rects on it that carry tooltips, legend and axes, and what is drawn above."""
     height = len(grid.layers) * grid.height
-    picture = alt.Chart(alt.InlineData(values=[{}])).mark_image(
+    picture = parts.one_mark().mark_image(
         align="left", baseline="top", aspect=False, smooth=False, width=grid.pixels, height=height, aria=False
     )
     place = places(grid)

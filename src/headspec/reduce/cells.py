@@ -121,6 +121,7 @@ def pool_matrix(
         if progress is not None:
             progress(end, rows)
     maxima[maxima == -np.inf] = np.nan
+    counts["nan"] -= counts["masked"]  # what is masked was made NaN to keep it out of the pool
     return Blocks(
         values, (high_block, wide_block), (rows, columns), how, coarse, maxima, places, low, high, counts, causal
     )

@@ -84,7 +84,7 @@ def warn(message: str) -> None:
     frame, level = sys._getframe(1), 2
     while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).split(".")[0] == "headspec":
         frame, level = frame.f_back, level + 1
-    warnings.warn(message, HeadspecWarning, stacklevel=level - 1)
+    warnings.warn(message, HeadspecWarning, stacklevel=level)
 
 
 def open_frame(results: Any, columns: Mapping[str, str]) -> nw.DataFrame[Any]:
@@ -169,7 +169,7 @@ def _plain(name: str) -> str:
 def _factorize(series: nw.Series[Any]) -> tuple[Codes, list[Any]]:
     native: Any = series.to_native()
     if isinstance(series.dtype, nw.Enum) and not isinstance(native, pd.Series):
-        native = pd.Series(pd.Categorical(series.to_list(), categories=series.cat.get_categories().to_list()))
+        native = pd.Series(pd.Categorical(series.to_list(), categories=list(series.dtype.categories)))
     elif not isinstance(native, pd.Series):
         native = pd.Series(native.to_numpy() if series.dtype.is_numeric() else series.to_list(), dtype=None)
     if isinstance(native.dtype, pd.CategoricalDtype):
@@ -292,7 +292,8 @@ def numbers_of(series: nw.Series[Any]) -> Numbers:
         return Numbers(np.where(missing, np.nan, values), missing)
     if series.dtype == nw.Boolean():
         raise DataError(f"results: {name} holds true and false; expected numbers")
-    if series.dtype == nw.String():
+    # pandas' columns of objects are read cell by cell: None and NaN are two things there
+    if series.dtype == nw.String() and not (isinstance(native, pd.Series) and native.dtype == object):
         codes, cells = _factorize(series)
         cells, codes = [*cells, None], np.where(codes < 0, len(cells), codes)
     else:

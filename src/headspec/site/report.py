@@ -160,8 +160,12 @@ def _overview(run: Run, mine: Sequence[tuple[Draft, Card]]) -> Overview:
 def _about(run: Run) -> str:
     grid = grid_of(run)
     found = [f"{grid[0]} layers × {grid[1]} heads"] if grid else []
-    for items, noun in ((run.histories, "history"), (run.results, "results table"), (run.events, "event list")):
-        found += [count(len(items), noun, "histories" if noun == "history" else None)] if items else []
+    for items, one, more in (
+        (run.histories, "a history", "histories"),
+        (run.results, "a results table", "results tables"),
+        (run.events, "an event list", "event lists"),
+    ):
+        found += [one if len(items) == 1 else f"{len(items)} {more}"] if items else []
     found += [f"attention of {count(len(run.attention), 'text')}"] if run.attention else []
     return f"{listing(found)}." if found else "Charts of one run."
 

@@ -48,7 +48,8 @@ def load_arrays(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> 
     except HeadspecError:
         raise
     except (ValueError, OSError, EOFError, KeyError, TypeError, zipfile.BadZipFile, RecursionError) as error:
-        reason = _OBJECTS if "pickle" in str(error).lower() else clean(error) or type(error).__name__
+        objects = any(word in str(error).lower() for word in ("pickle", "python objects", "object arrays"))
+        reason = _OBJECTS if objects else clean(error) or type(error).__name__
         raise DataError(f"{clean(file.name)} cannot be read: {reason}") from error
 
 

@@ -72,6 +72,9 @@
     var places = Array.from(document.querySelectorAll("[data-spec]"));
     Promise.all(places.map(draw)).then(function () {
       window.headspec = { view: views()[0], views: views() };
+      if (!picked && views().length > 1) { // a chart that opens on a head says so to the others
+        show(views().map(pickOf).find(Boolean));
+      }
       root.dataset.state = "drawn";
     }).catch(function () { root.dataset.state = "failed"; });
   }
@@ -95,6 +98,14 @@
     view.data(PICK + "_store", [{ unit: "", fields: fields, values: pick.slice() }]);
     return view.runAsync();
   }
+  function show(pick) {
+    if (!pick) { return; }
+    picked = pick;
+    document.querySelectorAll(".picked").forEach(function (place) {
+      place.textContent = "Picked: L" + pick[0] + " H" + pick[1] + ".";
+    });
+    views().forEach(function (view) { setPick(view, pick); });
+  }
   function follow(view) {
     if (pickOf(view) === undefined) { return view; }
     var started = picked ? setPick(view, picked) : Promise.resolve(view);
@@ -103,11 +114,7 @@
         setTimeout(function () { // after the chart has finished the run that this is part of
           var pick = pickOf(view);
           if (!pick || same(pick, picked)) { return; }
-          picked = pick;
-          document.querySelectorAll(".picked").forEach(function (place) {
-            place.textContent = "Picked: L" + pick[0] + " H" + pick[1] + ".";
-          });
-          views().forEach(function (other) { setPick(other, pick); });
+          show(pick);
         }, 0);
       });
       return view;
@@ -188,7 +195,7 @@
     var status = document.querySelector(".count");
     var none = document.querySelector(".none");
     var category = "";
-    var show = function () {
+    var filter = function () {
       var words = query.value.toLowerCase().split(/\s+/).filter(Boolean);
       var number = 0;
       window.headspecIndex.forEach(function (entry) {
@@ -199,13 +206,13 @@
       status.textContent = number === items.size ? "" : number + " of " + items.size + " charts";
       none.hidden = number > 0;
     };
-    query.addEventListener("input", show);
+    query.addEventListener("input", filter);
     form.addEventListener("submit", function (event) { event.preventDefault(); });
     chips.forEach(function (chip) {
       chip.addEventListener("click", function () {
         category = chip.dataset.category;
         chips.forEach(function (other) { other.setAttribute("aria-pressed", String(other === chip)); });
-        show();
+        filter();
       });
     });
     none.querySelector(".reset").addEventListener("click", function () {
@@ -217,6 +224,6 @@
       if (event.key === "/" && document.activeElement !== query) { event.preventDefault(); query.focus(); }
     });
     form.hidden = false;
-    show();
+    filter();
   }
 })();

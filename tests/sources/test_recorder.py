@@ -477,6 +477,15 @@ def test_an_error_in_the_training_is_the_state_of_the_run(tmp_path: Path) -> Non
     assert load_run(tmp_path).state == "failed"
 
 
+def test_a_recorder_that_was_never_closed_stopped(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path)
+    recorder.log(1, loss=1.0)
+    assert load_run(tmp_path).state == "recording"
+    del recorder
+    assert load_run(tmp_path).state == "stopped"
+    Recorder(tmp_path, resume=True).close()
+
+
 def test_places_that_are_no_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="is a file"):

@@ -44,6 +44,8 @@ class RecordedRun:
         self._heads: dict[str, dict[float, dict[int, Vector]]] = {}
         self._unread: list[str] = []
         self._frames: dict[str, pd.DataFrame] = {}
+        self.records = dict.fromkeys(LOGS, 0)
+        """Lines read so far, by file."""
         for tail in self._tails.values():
             tail.restart()
 
@@ -73,6 +75,7 @@ class RecordedRun:
                     self._unread.append(name)
             if records:
                 self._frames.pop(name, None)
+            self.records[name] += len(records)
             new += len(records)
         return new
 
@@ -116,7 +119,7 @@ class RecordedRun:
 
     @property
     def state(self) -> State:
-        """``"recording"``, ``"complete"``, ``"failed"`` (the training raised), or ``"stopped"``: the process was killed.
+        """``"recording"``, ``"complete"``, ``"failed"`` (the training raised), or ``"stopped"``: the process ended before.
 
         A process of another machine cannot be asked and counts as recording until it ends in order.
         """
@@ -124,10 +127,10 @@ class RecordedRun:
         if state in ("complete", "failed"):
             return "complete" if state == "complete" else "failed"
         owner = owner_of(self.folder / LOCK)
-        host = self._about.get("host")
-        if owner is not None and host == host_name() and not is_running(owner):
+        if owner is None:  # a process that ended in order, but did not close the recording
             return "stopped"
-        return "recording"
+        here = self._about.get("host") == host_name()
+        return "stopped" if here and not is_running(owner) else "recording"
 
     @property
     def faults(self) -> list[str]:

@@ -43,9 +43,17 @@ class _State:
     shown: list[ChartCall] = field(default_factory=list)
     foreign: bool = False
     pending: cst.BaseSmallStatement | None = None
+    maybe_closed: set[ChartCall] = field(default_factory=set)
 
     def copy(self) -> _State:
-        return _State(set(self.current), list(self.open), list(self.shown), self.foreign, self.pending)
+        return _State(
+            set(self.current),
+            list(self.open),
+            list(self.shown),
+            self.foreign,
+            self.pending,
+            set(self.maybe_closed),
+        )
 
     def merge(self, other: _State) -> _State:
         pending = self.pending if self.pending is other.pending else None
@@ -60,6 +68,7 @@ class _State:
             [*self.shown, *(call for call in other.shown if call not in self.shown)],
             self.foreign or other.foreign,
             pending,
+            self.maybe_closed | other.maybe_closed,
         )
 
     @property
@@ -95,8 +104,17 @@ class Findings:
 
 
 class _Walk:
-    def __init__(self, program: Program, cell: CodeCell, calls: dict[int, ChartCall], findings: Findings) -> None:
+    def __init__(
+        self,
+        program: Program,
+        cell: CodeCell,
+        calls: dict[int, ChartCall],
+        findings: Findings,
+        leaks: dict[str, list[ChartCall]],
+    ) -> None:
         self.program = program
+        self.leaks = leaks
+        self.leaked = {chart for charts in leaks.values() for chart in charts}
         self.cell = cell
         self.calls = calls
         self.findings = findings
@@ -190,6 +208,7 @@ class _Walk:
         else:
             return
         state.open = [other for other in state.open if other is not call]
+        state.maybe_closed.add(call)
         if call in state.current:
             state.current = (state.current - {call}) | state.below
 
@@ -211,6 +230,11 @@ class _Walk:
         elif full.startswith("seaborn."):
             if full.rsplit(".", 1)[-1] not in _SEABORN_SETTINGS:
                 self.modify(call, state, full)
+        elif isinstance(call.func, cst.Name) and call.func.value in self.leaks:
+            # What a function leaves open is current in its caller.
+            self.settle(state)
+            state.current = set(self.leaks[call.func.value])
+            state.shown = [*state.shown, *self.leaks[call.func.value]]
         elif isinstance(call.func, cst.Name) and call.func.value in self.program.overlays:
             self.modify(call, state, f"{call.func.value}()")
         elif isinstance(call.func, cst.Name) and (
@@ -236,6 +260,7 @@ class _Walk:
             state.pending = None
         elif _PENDING in state.current:
             state.foreign = True
+        state.maybe_closed.discard(chart)
         if not (chart.shows or chart.closes):
             state.current = {chart}
             if chart not in state.open:
@@ -306,6 +331,9 @@ class _Walk:
         ours = bool(state.open or state.shown) and not state.foreign and _PENDING not in state.current
         if alone is not None:
             self.findings.vote(alone, "remove" if ours else "keep")
+            for chart in state.open:
+                if chart in state.maybe_closed:
+                    self.findings.refuse(chart, f"it may be closed before it is shown ({chart.where})")
             if ours:
                 for chart in state.open:
                     if alone not in chart.shown_at and chart not in state.shown:
@@ -327,6 +355,9 @@ class _Walk:
             self.findings.vote(alone, "remove" if ours else "keep")
         for chart in charts:
             chart.closed_later = True
+            state.maybe_closed.add(chart)
+            if chart in self.leaked:
+                self.findings.refuse(chart, f"its figure is closed by a caller ({place(self.cell, call)})")
         self.settle(state)
         state.open = [chart for chart in state.open if chart not in charts]
         if whole:
@@ -354,6 +385,8 @@ class _Walk:
         if not charts:
             return
         why = savefig_reason(self.cell, call)
+        if any(chart in self.leaked for chart in charts):
+            why = why or "its figure is saved by a caller"
         if alone is None or len(charts) != 1 or len(state.current) != 1:
             why = why or "its figure is saved together with another"
         if why:
@@ -376,18 +409,30 @@ def trace(program: Program, calls: Sequence[ChartCall]) -> Findings:
     calls
         The calls that give charts; what becomes of their figures is noted on them.
     """
+    leaks: dict[str, list[ChartCall]] = {}
+    while True:
+        for call in calls:
+            call.shown_at, call.saves, call.closed_later = [], [], False
+        findings, left = _trace_once(program, calls, leaks)
+        if left.keys() <= leaks.keys():
+            return findings
+        leaks = {**left, **leaks}
+
+
+def _trace_once(
+    program: Program, calls: Sequence[ChartCall], leaks: dict[str, list[ChartCall]]
+) -> tuple[Findings, dict[str, list[ChartCall]]]:
     findings = Findings()
     by_node = {id(call.node): call for call in calls}
+    left: dict[str, list[ChartCall]] = {}
     concerned = {call.cell.number for call in calls}
     for cell in program.cells:
-        if cell.number not in concerned:
+        if cell.number not in concerned and not any(name in cell.names for name in leaks):
             continue
-        bodies: list[Sequence[cst.CSTNode]] = [cell.module.body]
-        for node in cell.nodes:
-            if isinstance(node, cst.FunctionDef):
-                bodies.append(node.body.body)
-        for body in bodies:
-            walker = _Walk(program, cell, by_node, findings)
+        bodies: list[tuple[str, Sequence[cst.CSTNode]]] = [("", cell.module.body)]
+        bodies += [(node.name.value, node.body.body) for node in cell.nodes if isinstance(node, cst.FunctionDef)]
+        for name, body in bodies:
+            walker = _Walk(program, cell, by_node, findings, leaks)
             state = _State()
             if body and isinstance(body[0], cst.BaseSmallStatement):
                 for part in body:
@@ -396,9 +441,19 @@ def trace(program: Program, calls: Sequence[ChartCall]) -> Findings:
             else:
                 state = walker.block(body, state)
             walker.settle(state)
-    for statement, votes in findings.votes.items():
+            for chart in state.open if not program.script else ():
+                if chart in state.maybe_closed:
+                    findings.refuse(chart, f"it may be closed before it is shown ({chart.where})")
+            stays = [chart for chart in state.open if not _is_returned(chart)]
+            stays += [chart for chart in state.charts if chart in walker.leaked and chart not in stays]
+            if name and stays:
+                left[name] = stays
+    for votes in findings.votes.values():
         for vote in votes:
             if isinstance(vote, ChartCall) and any(other is not vote for other in votes):
                 findings.refuse(vote, "one statement saves several figures")
-        del statement
-    return findings
+    return findings, left
+
+
+def _is_returned(chart: ChartCall) -> bool:
+    return chart.kind == "return" or any(use.kind == "return" for use in chart.uses)

@@ -13,7 +13,7 @@ from headspec.migrate.cells import CodeCell, dotted, literal
 from headspec.migrate.groups import Group, ImportSite
 from headspec.migrate.namespace import Program
 from headspec.migrate.plan import Plan
-from headspec.migrate.results import ChartCall, Use, place, save_target
+from headspec.migrate.results import ChartCall, Use, place, reassigned, save_target
 from headspec.migrate.rewrite import Edits, Guard, Piece
 
 
@@ -213,14 +213,30 @@ class _Mover:
         A notebook shows every figure that is open at the end of its cell: a ``plt.show()`` under a condition decides
         only where the figure may be closed instead. In a script nothing else shows it.
         """
-        gone = [statement for statement in call.shown_at if statement in self.gone]
-        own = [statement for statement in call.shown_at if statement not in self.gone]
+        uses = {id(use.statement) for use in call.uses}
+        shows = [statement for statement in call.shown_at if id(statement) not in uses]
+        gone = [statement for statement in shows if statement in self.gone]
         if self.program.script or call.closed_later:
-            here = [statement for statement in gone if self._under(call, statement)]
-            shows = call.shows and (call.known is not None or not self.program.script)
-            return here, len(here) < len(gone) or shows
-        here = [statement for statement in gone if self._beside(call, statement)]
-        return here, not here and not any(statement for statement in own if self._beside(call, statement))
+            here = [statement for statement in gone if self._under(call, statement) and self._kept(call, statement)]
+            return here, len(here) < len(shows) or (call.shows and (call.known is not None or not self.program.script))
+        here = [statement for statement in gone if self._beside(call, statement) and self._kept(call, statement)]
+        own = [
+            statement
+            for statement in call.shown_at
+            if id(statement) in uses and call.cell.parent(statement) is not None and self._beside(call, statement)
+        ]
+        return here, not here and not own and (call.shows or not call.closes)
+
+    def _kept(self, call: ChartCall, statement: cst.BaseSmallStatement) -> bool:
+        """Tell whether the name of a chart still means it at a later statement."""
+        if call.variable is not None:
+            return not reassigned(call, call.variable, statement)
+        start, stop = call.cell.span(call.node)[1], call.cell.span(statement)[0]
+        return not any(
+            start < other.cell.span(other.node)[0] < stop
+            for other in self.plan.calls
+            if other is not call and other.cell is call.cell and other.kind != "assign"
+        )
 
     def _displayed(self, call: ChartCall) -> bool:
         """Tell whether the old call had its figure shown."""

@@ -14,7 +14,7 @@ from headspec.migrate.figures import Findings, trace
 from headspec.migrate.groups import Group, Survey
 from headspec.migrate.known import KNOWN
 from headspec.migrate.namespace import Program
-from headspec.migrate.results import ChartCall, context, follow, other_returns, place
+from headspec.migrate.results import ChartCall, context, follow, other_returns, place, reassigned
 
 
 @dataclass
@@ -202,8 +202,6 @@ def _trace(program: Program, plan: Plan) -> None:
         for call in inner[outer]:
             plan.sources[outer] |= plan.sources[call]
     for _ in range(4):
-        for call in plan.calls:
-            call.shown_at, call.saves, call.closed_later = [], [], False
         plan.findings = trace(program, plan.calls)
         before = [(call.shows, call.closes) for call in plan.calls]
         for outer, calls in inner.items():
@@ -213,6 +211,10 @@ def _trace(program: Program, plan: Plan) -> None:
         if before == [(call.shows, call.closes) for call in plan.calls]:
             break
     _blame(plan, plan.findings.reasons)
+    for call in plan.calls:
+        for statement in call.saves:
+            if call.variable is not None and reassigned(call, call.variable, statement):
+                _blame(plan, {call: [f"{call.variable} is set anew before its figure is saved ({call.where})"]})
     for outer, calls in inner.items():
         charts = {id(_return_of(call)) for call in calls} | {
             id(use.statement) for call in calls for use in call.uses if use.kind == "return"

@@ -321,6 +321,19 @@ def _attribute(program: Program, cell: CodeCell, node: cst.Attribute) -> str | N
     return None
 
 
+def reassigned(call: ChartCall, name: str, statement: cst.CSTNode) -> bool:
+    """Tell whether a name is set between a call and a later statement of the same cell."""
+    cell = call.cell
+    if call.statement is None:
+        return False
+    start, stop = cell.span(call.statement)[1], cell.span(statement)[0]
+    owner = cell.owner(call.node, name)
+    return any(
+        start <= cell.span(node)[0] < stop and _is_store(cell, node) and cell.owner(node, name) is owner
+        for node in cell.names.get(name, ())
+    )
+
+
 def returned_by(call: ChartCall) -> Iterator[str]:
     """Yield the name of the function that returns the chart of a call, if one does."""
     if call.function is not None and (call.kind == "return" or any(use.kind == "return" for use in call.uses)):

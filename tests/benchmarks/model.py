@@ -34,10 +34,10 @@ class Side:
 
 @dataclass(frozen=True)
 class Bar:
-    """What must hold: ours ÷ theirs where `peer` is given, else ours alone, is at most `limit`."""
+    """What must hold: ours ÷ theirs where `peer` is given, else ours alone, is at most `limit`; None only tells."""
 
     metric: Metric
-    limit: float
+    limit: float | None
     peer: str = ""
     note: str = ""
 
@@ -58,6 +58,8 @@ class Job:
     seconds: float = 20.0
     """Wall seconds after which a side gets no further call."""
     wall: bool = False
+    cold: bool = False
+    """The first call of a process is what counts, so that each call has a process of its own."""
 
 
 @dataclass
@@ -91,5 +93,5 @@ class Row:
 
     @property
     def met(self) -> bool | None:
-        """Whether the bar is met, None where it could not be measured."""
-        return None if self.value is None else self.value <= self.bar.limit
+        """Whether the bar is met, None where there is none or it could not be measured."""
+        return None if self.value is None or self.bar.limit is None else self.value <= self.bar.limit

@@ -87,8 +87,9 @@ def _opened(html: str, ready: str, *, redraw: str = "") -> Call:
 def ours_heads(name: str) -> Call:
     """All heads, as `headspec.save` writes the page."""
     import headspec
+    from headspec.charts.attention_heads import visualize_attention_heads
 
-    chart = headspec.visualize_attention_heads(tuple(load(name)))
+    chart = visualize_attention_heads(tuple(load(name)))
     html = headspec.to_html(chart, theme="light", fallback=False)
     return _opened(html, "document.documentElement.dataset.state === 'drawn'", redraw=_REDRAW)
 

@@ -161,6 +161,9 @@ def run(job: Job, *, quick: bool = False, say: Callable[[str], None] = lambda te
     if isinstance(job.ours.make, str):
         return _processes(sides, calls)
     found = {side.name: Found() for side in sides}
+    if job.cold:
+        _cold(sides, found, calls)
+        return found
     workers: dict[str, Worker] = {}
     try:
         for side in sides:
@@ -198,6 +201,20 @@ def _in_turn(workers: dict[str, Worker], found: dict[str, Found], calls: int, se
                     found[name].trouble = str(error)
                 del workers[name]
             spent[name] += time.monotonic() - start
+
+
+def _cold(sides: Sequence[Side], found: dict[str, Found], calls: int) -> None:
+    """Measure the first call of a process, a process for each, in turn."""
+    for _ in range(calls):
+        for side in sides:
+            if found[side.name].trouble:
+                continue
+            try:
+                worker = Worker(side.target, side.arguments, limit=side.limit)
+                _take(found[side.name], worker.call(), warm=True)
+                worker.close()
+            except Stopped as error:
+                found[side.name].trouble = str(error)
 
 
 def _take(found: Found, values: dict[str, float], *, warm: bool) -> None:

@@ -37,11 +37,17 @@ def cells(row: Row) -> tuple[str, ...]:
     bar, value = row.bar, row.value
     what = {"time": "wall time" if row.job.wall else "CPU", "extra": "memory of the call", "peak": "peak memory"}
     name = what.get(bar.metric, bar.metric) + (f" ÷ {bar.peer}" if bar.peer else "")
-    if bar.peer:
-        ratio, limit = ("–" if value is None else f"{value:.2g}"), f"≤ {bar.limit:g}"
-    else:
-        ratio, limit = "", f"≤ {bar.note or amount(bar.limit, bar.metric)}"
-    verdict = {None: row.trouble or "not measured", True: "met", False: "missed"}[row.met]
+    ratio = f"{value:.2g}" if bar.peer and value is not None else "–" if bar.peer else ""
+    limit = (
+        ""
+        if bar.limit is None
+        else f"≤ {bar.limit:g}"
+        if bar.peer
+        else f"≤ {bar.note or amount(bar.limit, bar.metric)}"
+    )
+    verdict = {None: row.trouble or ("" if bar.limit is None else "not measured"), True: "met", False: "missed"}[
+        row.met
+    ]
     theirs = amount(row.theirs, bar.metric) if bar.peer else ""
     return (row.job.title, name, amount(row.ours, bar.metric), theirs, ratio, limit, verdict)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import libcst as cst
 
 from headspec.migrate.cells import CodeCell, literal, walk
-from headspec.migrate.known import DRAWING, words
+from headspec.migrate.known import words
 from headspec.migrate.namespace import Program
 from headspec.migrate.results import ChartCall, place, savefig_reason
 
@@ -242,9 +242,7 @@ class _Walk:
             or (call.func.value not in self.program.functions and _PLOTS.search(call.func.value))
         ):
             self.foreign(state)
-        elif isinstance(call.func, cst.Attribute) and (
-            call.func.attr.value in DRAWING or _PLOTS.search(call.func.attr.value)
-        ):
+        elif self.program.draws(call) or (isinstance(call.func, cst.Attribute) and _PLOTS.search(call.func.attr.value)):
             state.foreign = True
 
     def chart(self, chart: ChartCall, state: _State) -> None:

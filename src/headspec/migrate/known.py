@@ -55,6 +55,10 @@ DRAWING = (
 )
 
 
+# Those that other objects have as well, an optimizer's step say: they draw only if an axes has them.
+AMBIGUOUS = words("step stem polar spy pie stairs bar ecdf catplot displot")
+
+
 @dataclass(frozen=True)
 class Known:
     """One public chart: its positional arguments, and how people's own versions of it look.

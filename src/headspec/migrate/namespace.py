@@ -9,7 +9,8 @@ from functools import cached_property
 
 import libcst as cst
 
-from headspec.migrate.cells import CodeCell, dotted, literal, walk
+from headspec.migrate.cells import CodeCell, dotted, literal, root, walk
+from headspec.migrate.known import AMBIGUOUS, DRAWING
 from headspec.migrate.magics import Masked, mask
 from headspec.migrate.notebook_file import Cell
 
@@ -110,6 +111,14 @@ class Program:
         if full is None:
             return None
         return next((full[len(start) :] for start in _PYPLOT if full.startswith(start)), None)
+
+    def draws(self, call: cst.Call) -> bool:
+        """Tell whether a call of a method draws, as far as its name and its object tell."""
+        if not isinstance(call.func, cst.Attribute) or call.func.attr.value not in DRAWING:
+            return False
+        start = root(call.func)
+        named = start is not None and re.match(r"(?:ax|axs|axes|fig|subfig|g)\d*(?:_|$)", start.value) is not None
+        return call.func.attr.value not in AMBIGUOUS or named
 
     @cached_property
     def plotters(self) -> frozenset[str]:

@@ -102,7 +102,7 @@ def _drawn(program: Program, node: cst.Call) -> str | None:
     last = full.rsplit(".", 1)[-1]
     if full.startswith("seaborn.") and last in DRAWING:
         return f"sns.{last}"
-    if isinstance(node.func, cst.Attribute) and node.func.attr.value in DRAWING and not full:
+    if isinstance(node.func, cst.Attribute) and not full and program.draws(node):
         return f".{node.func.attr.value}"
     return None
 

@@ -65,30 +65,25 @@ def attention_table(
     2      0     0      1    0     0.3  value           b         a
     3      0     0      1    1     0.7  value           b         b
     """
-    pieces = []
-    total = 0
+    wanted: list[tuple[int, int, Any]] = []
     for layer in attention_layers(attentions, axes=axes):
         if layer_idx is not None and layer.id != layer_idx:
             continue
-        batch = int(layer.array.shape[0])
+        batch, size = int(layer.array.shape[0]), int(layer.array.shape[1])
         if batch > 1 and batch_idx is None:
             raise DataError(f"attentions hold a batch of {batch}; pick one with batch_idx=0 … {batch - 1}")
+        if head_idx is not None and not 0 <= head_idx < size:
+            raise DataError(f"head_idx={head_idx} is out of range: layer {layer.id} has heads 0 to {size - 1}")
         chosen = layer.array[batch_idx or 0]
-        heads = range(int(chosen.shape[0])) if head_idx is None else [head_idx]
-        for head in heads:
-            if not 0 <= head < int(chosen.shape[0]):
-                raise DataError(
-                    f"head_idx={head} is out of range: layer {layer.id} has heads 0 to {int(chosen.shape[0]) - 1}"
-                )
-            total += int(chosen.shape[1]) * int(chosen.shape[2])
-            if total > MOST_ROWS:
-                raise DataError(
-                    f"attention of this size makes more than {MOST_ROWS:,} rows; take one layer or head (layer_idx=, head_idx=), "
-                    "or draw it: the charts reduce it first"
-                )
-            pieces.append(_rows(to_numpy(chosen[head], name="attentions"), layer.id, head))
-    if not pieces:
+        wanted += [(layer.id, head, chosen) for head in (range(size) if head_idx is None else [head_idx])]
+    if not wanted:
         raise DataError(f"layer_idx={layer_idx} is not among the layers of attentions")
+    if sum(int(chosen.shape[1]) * int(chosen.shape[2]) for _, _, chosen in wanted) > MOST_ROWS:
+        raise DataError(
+            f"attention of this size makes more than {MOST_ROWS:,} rows; take one layer or head (layer_idx=, head_idx=), "
+            "or draw it: the charts reduce it first"
+        )
+    pieces = [_rows(to_numpy(chosen[head], name="attentions"), layer, head) for layer, head, chosen in wanted]
     table = pd.concat(pieces, ignore_index=True)
     shape = (int(table["query"].max()) + 1, int(table["key"].max()) + 1)
     names = token_lists(tokens, query_tokens, key_tokens, shape)

@@ -77,9 +77,11 @@ def shrunk(image: Bytes, side: int) -> Bytes:
     if factor >= 1:
         return image
     rows, columns = (max(1, round(size * factor)) for size in (height, width))
-    out = np.einsum("ri,ijc->rjc", _areas(height, rows), image.astype(np.float32), optimize=True)
-    out = np.einsum("cj,rjk->rck", _areas(width, columns), out, optimize=True)
-    rounded: Bytes = np.clip(np.rint(out), 0, 255).astype(np.uint8)
+    out = _areas(height, rows) @ image.reshape(height, -1).astype(np.float64)
+    turned = out.reshape(rows, width, 3).transpose(1, 0, 2).reshape(width, -1)
+    out = (_areas(width, columns) @ turned).reshape(columns, rows, 3).transpose(1, 0, 2)
+    # rounded twice: what lies half-way goes the same way whatever order the sums were taken in
+    rounded: Bytes = np.clip(np.rint(np.round(out, 6)), 0, 255).astype(np.uint8)
     return rounded
 
 
@@ -100,13 +102,15 @@ def indexed(image: Bytes) -> tuple[Bytes, Bytes]:
     colours = np.stack([known >> 16, known >> 8 & 255, known & 255], axis=1).astype(np.int32)
     chosen = np.arange(len(known)) if len(known) <= _COLOURS else _chosen(colours, counts)
     palette = colours[chosen]
-    nearest = np.concatenate(
-        [
-            ((part[:, None] - palette) ** 2).sum(axis=2).argmin(axis=1)
-            for part in np.array_split(colours, len(colours) // 4096 + 1)
-        ]
-    )
+    nearest = _distances(colours, palette).argmin(axis=1)
     return nearest[where].reshape(image.shape[:2]).astype(np.uint8), palette.astype(np.uint8)
+
+
+def _distances(colours: npt.NDArray[np.int32], others: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
+    """Return the squared distances [colour, other]; whole numbers that 32-bit floats hold exactly."""
+    one, other = colours.astype(np.float32), others.astype(np.float32)
+    squares = (one**2).sum(axis=1)[:, None] + (other**2).sum(axis=1)
+    return np.asarray(squares - 2 * (one @ other.T), dtype=np.float32)
 
 
 def _chosen(colours: npt.NDArray[np.int32], counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -115,11 +119,12 @@ def _chosen(colours: npt.NDArray[np.int32], counts: npt.NDArray[np.int64]) -> np
     order = np.lexsort((np.arange(len(counts)), -counts))
     _, first = np.unique(shades[order], return_index=True)
     chosen = list(order[np.sort(first)][:_COMMON])
-    off = np.min(((colours[:, None] - colours[chosen]) ** 2).sum(axis=2), axis=1)
+    off = _distances(colours, colours[chosen]).min(axis=1)
+    weight = np.sqrt(counts)
     while len(chosen) < _COLOURS:
-        worst = int((off * np.sqrt(counts)).argmax())
+        worst = int((off * weight).argmax())
         chosen.append(worst)
-        off = np.minimum(off, ((colours - colours[worst]) ** 2).sum(axis=1))
+        off = np.minimum(off, _distances(colours, colours[worst : worst + 1])[:, 0])
     return np.array(chosen, dtype=np.int64)
 
 

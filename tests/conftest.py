@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from browser import chromium, open_page
 
 __all__ = ["chromium", "open_page"]

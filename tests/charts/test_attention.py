@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 import vl_convert
-from support import find, mark_counts, marks, panel_offset, pixels, svg_of
 
 import headspec
 from headspec.errors import DataError
 from headspec.reduce.cells import LEVELS
 from headspec.reduce.palette import ColourScale
+from support import find, mark_counts, marks, panel_offset, pixels, svg_of
 
 
 def causal(size: int, seed: int = 0) -> np.ndarray:

@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 import pytest
 import vl_convert
-from support import find, mark_counts, marks, panel_offset, pixels, svg_of
 
 import headspec
 from headspec.charts.cells import GREYS, grid_of
@@ -13,6 +12,7 @@ from headspec.charts.parts import STATE_SHAPES
 from headspec.errors import DataError
 from headspec.reduce.palette import ColourScale, luminance
 from headspec.tables.heads import heads_table
+from support import find, mark_counts, marks, panel_offset, pixels, svg_of
 
 
 def colour_layer(spec: dict[str, Any]) -> dict[str, Any]:

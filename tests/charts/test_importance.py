@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import vl_convert
-from support import find, mark_counts
 
 import headspec
 from headspec.errors import DataError
+from support import find, mark_counts
 
 SCORES = {"entropy": [(0, 0, 0.9), (0, 1, 0.1), (1, 0, 0.4)], "</script>": np.array([[1.0, 2000.0], [3.0, 4.0]])}
 

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from support import marks
 
 import headspec
 from headspec.errors import DataError
+from support import marks
 
 NORMS = np.array([[0.5, 0.0, 0.2], [0.004, 0.3, 0.25]])
 

@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import stats
-from support import find, marks
 
 import headspec
 from headspec.errors import DataError
+from support import find, marks
 
 RNG = np.random.default_rng(0)
 ENTROPY, NORMS = RNG.random((4, 5)) * 3, RNG.random((4, 5)) + 0.5

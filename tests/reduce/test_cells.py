@@ -111,3 +111,15 @@ def test_half_precision_and_torch_are_read() -> None:
     expected = pool_matrix(matrix.astype(np.float32), 100).values
     assert np.array_equal(pool_matrix(matrix, 100).values, expected)
     assert np.array_equal(pool_matrix(torch.from_numpy(matrix).requires_grad_(), 100).values, expected)
+
+
+@pytest.mark.parametrize("weight", [0.5, -0.5, np.nan, np.inf])
+@pytest.mark.parametrize("place", [(0, 1), (0, 499), (241, 242), (100, 103), (498, 499), (37, 260)])
+def test_one_weight_on_a_later_key_is_seen_wherever_it_stands(place: tuple[int, int], weight: float) -> None:
+    matrix = np.tril(np.random.default_rng(0).random((500, 500)))
+    assert pool_matrix(matrix, 64).causal
+    matrix[place] = weight
+    assert not pool_matrix(matrix, 64).causal
+    matrix[place] = 0.0
+    matrix[400, 3] = weight
+    assert pool_matrix(matrix, 64).causal

@@ -22,7 +22,7 @@ Floats = npt.NDArray[np.float64]
 
 RECTS = 32
 """Tooltip rects in each direction of a pooled matrix."""
-_SLAB = 2**22
+_SLAB = 2**20  # weights that are read at once: the passes over them find them in the cache
 LEVELS = 252
 """Palette entries for values; the last four of the 256 are for cells without a finite value."""
 _NAN, _INF, _MASKED, _CLEAR = 252, 253, 254, 255
@@ -102,10 +102,10 @@ def pool_matrix(
     for start in starts:
         end = min(start + step, start - start % coarse[0] + coarse[0], rows)
         slab = _read(matrix, start, end, mask, counts, name)
-        if causal:
-            causal = _no_later(slab, start)
         least, fill = float(slab.min()), slab
         top = _pool(slab, high_block, wide_block, np.maximum, -np.inf)
+        if causal:
+            causal = _no_later(slab, start, top if least >= 0 else None, wide_block)
         if not (np.isfinite(top).all() and math.isfinite(least)):
             fill, least = _fill(slab, counts)
             top = _pool(fill, high_block, wide_block, np.maximum, -np.inf)
@@ -185,10 +185,18 @@ def _pool(slab: NumpyArray, high: int, wide: int, reduce: np.ufunc, empty: float
     return np.asarray(slab, dtype=np.float64)
 
 
-def _no_later(slab: NumpyArray, start: int) -> bool:
-    """Tell whether no row of the slab has weight to the right of the diagonal."""
+def _no_later(slab: NumpyArray, start: int, top: Floats | None, wide: int) -> bool:
+    """Tell whether no row of the slab has weight to the right of the diagonal.
+
+    `top` are the maxima of its blocks, where no weight is negative or NaN: a maximum of 0 then says it of all its block.
+    """
     end = start + len(slab)
-    if np.any(slab[:, end:]):
+    whole = slab.shape[1]
+    if top is not None:
+        if top[:, -(-end // wide) :].any():
+            return False
+        whole = min(-(-end // wide) * wide, whole)
+    if np.any(slab[:, end:whole]):
         return False
     square = slab[:, start:end]
     return not np.any(np.triu(np.nan_to_num(square), 1))

@@ -321,3 +321,22 @@ def test_the_drawn_text_is_what_is_asked_about():
 
     assert drawn_text('<svg aria-label="é"><text x="1">日<tspan>Ω</tspan></text><title>ß</title></svg>') == {"日", "Ω"}
     assert fonts.missing_characters({"\u0301", " ", "a"}, lambda _: b"never asked") == []
+
+
+def test_marks_that_only_carry_tooltips_are_left_out_of_a_picture_and_change_no_pixel() -> None:
+    import numpy as np
+    import vl_convert
+
+    from headspec.charts.attention import visualize_attention_matrix
+    from headspec.output import svg
+    from headspec.output.render import draw
+
+    weights = np.tril(np.random.default_rng(0).random((180, 180)))
+    text = draw(visualize_attention_matrix(weights / weights.sum(1, keepdims=True)), theme="light").text
+    bare = svg.without_invisible(text)
+    assert text.count('opacity="0"') > 400
+    assert bare.count('opacity="0"') == 0
+    assert bare.count("<path") == text.count("<path") - text.count('opacity="0"')
+    assert vl_convert.svg_to_png(bare, scale=1) == vl_convert.svg_to_png(text, scale=1)
+    kept = '<path d="M0,0" fill-opacity="0"/><path opacity="0.5"/><text>&lt;path opacity="0"/&gt;</text>'
+    assert svg.without_invisible(kept) == kept

@@ -103,7 +103,7 @@ class Drawing:
 
     def _converted(self, function: str, **options: Any) -> bytes:
         warn_of_fonts(self.text, self.families)
-        return bytes(_call(function, self.text, **options))
+        return bytes(_call(function, svg.without_invisible(self.text), **options))
 
 
 def _whole_scale(scale: object) -> int:

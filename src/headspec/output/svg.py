@@ -14,6 +14,8 @@ _SIZE = re.compile(r'\bwidth="([\d.]+)" height="([\d.]+)"')
 # the ids that Vega numbers from a counter of the process; text has no such quotes around it
 _ID = re.compile(r'(\bid="|="url\(#|href="#)((?:gradient|clip|pattern)_?\d+)(?=[")])')
 
+_INVISIBLE = re.compile(r'<path (?:[^<>]* )?opacity="0"(?: [^<>]*)?/>')  # in text and in attributes < and > are escaped
+
 
 class Size(NamedTuple):
     """The size of a drawing in CSS pixels."""
@@ -57,6 +59,11 @@ def stable(svg: str, *, title: str = "", description: str = "") -> str:
 def resized(svg: str, width: str, height: str) -> str:
     """Return the SVG with another stated size, its drawing scaled to it."""
     return _OPEN.sub(lambda head: _SIZE.sub(f'width="{width}" height="{height}"', head.group(), count=1), svg, count=1)
+
+
+def without_invisible(svg: str) -> str:
+    """Return the SVG without its fully transparent marks, which carry tooltips: a picture has none, and takes as long."""
+    return _INVISIBLE.sub("", svg)
 
 
 def drawn_text(svg: str) -> set[str]:

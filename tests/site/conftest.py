@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from collections import Counter
 from collections.abc import Callable
 from html.parser import HTMLParser
@@ -154,3 +156,22 @@ def build(tmp_path: Path) -> Callable[..., Any]:
         return headspec.build_gallery(cards, tmp_path / name, **options)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def axe(tmp_path_factory) -> str:
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("npm is not installed: axe-core is fetched with it")
+    folder = tmp_path_factory.mktemp("axe")
+    try:
+        subprocess.run(
+            [npm, "install", "axe-core@4", "--no-audit", "--no-fund", "--ignore-scripts"],
+            cwd=folder,
+            capture_output=True,
+            timeout=60,
+            check=True,
+        )
+    except (subprocess.SubprocessError, OSError) as error:
+        pytest.skip(f"axe-core could not be installed: {error}")
+    return (folder / "node_modules/axe-core/axe.min.js").read_text(encoding="utf-8")

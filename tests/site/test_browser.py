@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -209,28 +208,6 @@ def test_a_thousand_cards_are_searched(site, open_page, tmp_path):
     opened.page.fill("#query", "odd")
     assert visible(opened) == [name for place, name in enumerate(names) if place % 3 == 0 and place % 2]
     assert opened.page.inner_text(".count") == "167 of 1000 charts"
-
-
-# --- axe ----------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="session")
-def axe(tmp_path_factory) -> str:
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip("npm is not installed: axe-core is fetched with it")
-    folder = tmp_path_factory.mktemp("axe")
-    try:
-        subprocess.run(
-            [npm, "install", "axe-core@4", "--no-audit", "--no-fund", "--ignore-scripts"],
-            cwd=folder,
-            capture_output=True,
-            timeout=60,
-            check=True,
-        )
-    except (subprocess.SubprocessError, OSError) as error:
-        pytest.skip(f"axe-core could not be installed: {error}")
-    return (folder / "node_modules/axe-core/axe.min.js").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("dark", [False, True])

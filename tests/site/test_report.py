@@ -319,3 +319,15 @@ def test_without_scripts_a_run_shows_its_pictures(report, open_page):
     assert page.locator(".hint").is_hidden()
     phone = open_page(built.folder / "runs/my-run.html", allow=built.folder.as_uri(), size=(360, 740)).wait().page
     assert phone.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+@pytest.mark.browser
+def test_axe_finds_nothing_serious_on_the_pages_of_a_run(report, two, axe, open_page):
+    for built, name in ((report[0], "runs/my-run.html"), (report[0], "index.html"), (two[0], "runs/comparison.html")):
+        opened = open_page(built.folder / name, allow=built.folder.as_uri(), size=(1300, 900))
+        if name != "index.html":
+            opened.wait()
+        opened.page.evaluate(axe)
+        found = opened.page.evaluate("axe.run()")["violations"]
+        serious = [item["id"] for item in found if item["impact"] in ("serious", "critical")]
+        assert serious == [], (name, [node["html"][:150] for item in found for node in item["nodes"]][:5])

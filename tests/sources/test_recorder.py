@@ -20,9 +20,12 @@ from hypothesis import strategies as st
 
 from headspec.errors import DataError, HeadspecWarning, KindError
 from headspec.sources import recorded_values
+from headspec.sources.arrays import load_arrays
+from headspec.sources.files import load_results_from_file
 from headspec.sources.recorded_run import is_recording, load_run
 from headspec.sources.recorder import Recorder
 from headspec.sources.recording_log import LineLog, LineTail, mend
+from headspec.sources.run_folder import read_run
 from headspec.tables.events import events_table
 from headspec.tables.heads import heads_table
 from headspec.tables.history import history_table
@@ -510,3 +513,40 @@ def test_the_disk_is_asked_to_keep_it_as_often_as_was_said(tmp_path: Path, monke
         assert synced == []
         recorder.sync()
         assert len(synced) == 3
+
+
+# --- what else reads it -------------------------------------------------------------------------------------------------
+
+
+def test_the_folder_is_one_that_the_report_reads_also_torn(tmp_path: Path) -> None:
+    with Recorder(tmp_path) as recorder:
+        for step in range(30):
+            recorder.log(step, train_loss=3 / (step + 1))
+            if step % 10 == 0:
+                recorder.heads(step, entropy=[[step + 0.5, None], [1.0, 2.0]])
+        recorder.heads(15, gradient_norm=[[1.0, 2.0], [3.0, 4.0]])
+        recorder.prune(20, [(0, 1)])
+    path = tmp_path / "history.jsonl"
+    path.write_bytes(path.read_bytes()[:-3])
+    run = read_run(tmp_path)
+    assert dict(run.used)["history.jsonl"] == "metrics history (29 steps: train_loss)"
+    assert dict(run.used)["events.jsonl"] == "event list (1 event of 1 head)"
+    assert {item.measure: (item.steps.tolist(), item.values.shape) for item in run.steps} == {
+        "entropy": ([0, 10, 20], (3, 2, 2)),
+        "gradient_norm": ([15], (1, 2, 2)),
+    }
+    assert [(file, reason[:30]) for file, reason in run.unused] == [("history.jsonl", "the last record is unfinished ")]
+    arrays = load_arrays(tmp_path / "heads.jsonl")
+    assert np.array_equal(arrays["entropy"][1], [[10.5, np.nan], [1, 2]], equal_nan=True)
+    assert arrays["gradient_norm_steps"].tolist() == [15]
+    with pytest.raises(DataError, match="holds no arrays"):
+        load_arrays(path)
+
+
+def test_the_history_reads_without_a_recorder_too(tmp_path: Path) -> None:
+    with Recorder(tmp_path, run="small") as recorder:
+        recorder.log(1, train_loss=1.0, eval_loss=None)
+        recorder.log(2, train_loss=0.5, eval_loss=2.0)
+    plain = history_table(load_results_from_file(tmp_path / "history.jsonl"), run="small")
+    mine = history_table(load_run(tmp_path).history)
+    pd.testing.assert_frame_equal(plain, mine)

@@ -30,7 +30,8 @@ def load_arrays(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> 
     """Return the arrays of a file by name; the array of a file with one alone is named after the file.
 
     Reads ``.npy`` and ``.safetensors`` (memory-mapped), ``.npz``, ``.pt`` and ``.pth`` (weights only; needs torch) and
-    ``.json`` (nested lists, or an object of them). Nothing that could run code is loaded.
+    ``.json`` (nested lists, or an object of them), and the ``heads.jsonl`` of a recording: ``[step, layer, head]`` per measure.
+    Nothing that could run code is loaded.
     """
     file = Path(path)
     if not file.is_file():
@@ -135,6 +136,17 @@ def _tensors(value: Any, name: str, kind: type) -> Iterator[tuple[str, Any]]:
             yield from _tensors(item, f"{name}.{place}".lstrip("."), kind)
 
 
+def _recorded(file: Path, _: int) -> dict[str, Any]:
+    """Return the values of heads that a `Recorder` wrote."""
+    from headspec.sources.recorded_run import RecordedRun
+
+    if file.name != "heads.jsonl":
+        raise DataError(
+            f"{clean(file.name)} holds no arrays; of JSON Lines, those of a recording's heads.jsonl are read"
+        )
+    return RecordedRun(file.parent).arrays()
+
+
 _READERS: dict[str, Callable[[Path, int], dict[str, Any]]] = {
     ".npy": _npy,
     ".npz": _npz,
@@ -142,6 +154,7 @@ _READERS: dict[str, Callable[[Path, int], dict[str, Any]]] = {
     ".safetensors": _safetensors,
     ".pt": _torch,
     ".pth": _torch,
+    ".jsonl": _recorded,
 }
 
 

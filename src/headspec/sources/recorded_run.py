@@ -228,6 +228,24 @@ class RecordedRun:
             raise DataError(f"{clean(measure)!r} was not recorded at step {step}; the nearest is {near:g}")
         return _frame(at, clean(measure), steps[at])
 
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return each measure of heads as ``[step, layer, head]``, and its steps under ``"<measure>_steps"``.
+
+        NaN where a value is masked or a layer has no such head.
+        """
+        out: dict[str, npt.NDArray[Any]] = {}
+        for measure, recorded in self._heads.items():
+            steps = sorted(recorded)
+            layers = 1 + max((layer for step in steps for layer in recorded[step]), default=0)
+            heads = max((len(values) for step in steps for values, _ in recorded[step].values()), default=0)
+            grid = np.full((len(steps), layers, heads), np.nan)
+            for place, step in enumerate(steps):
+                for layer, (values, masked) in recorded[step].items():
+                    grid[place, layer, : len(values)] = np.where(masked, np.nan, values)
+            out[clean(measure)] = grid
+            out[f"{clean(measure)}_steps"] = _whole(np.array(steps, dtype=np.float64))
+        return out
+
 
 def load_run(folder: str | os.PathLike[str]) -> RecordedRun:
     """Load a run that a `Recorder` wrote or is writing, in this process or in another one.
@@ -289,6 +307,11 @@ def is_recording(folder: str | os.PathLike[str]) -> bool:
         return (place / ABOUT).is_file() and bool(read_about(place))
     except DataError:
         return False
+
+
+def is_recorded(file: Path) -> bool:
+    """Tell whether a file is one that a recorder wrote."""
+    return file.name in (ABOUT, *(f"{name}.jsonl" for name in LOGS)) and is_recording(file.parent)
 
 
 def _whole(steps: npt.NDArray[np.float64]) -> npt.NDArray[Any]:

@@ -14,6 +14,7 @@ import pandas as pd
 from headspec.errors import DataError, HeadspecError
 from headspec.sources.arrays import load_arrays, too_large
 from headspec.sources.files import load_results_from_file
+from headspec.sources.recorded_run import RecordedRun, is_recorded
 from headspec.sources.run_arrays import Attention, Found, HeadMap, HeadSteps, Scores, recognise, said_of
 from headspec.sources.run_config import CONFIG, FileConfig, RunConfig, read_config
 from headspec.text import clean, count, listing
@@ -173,10 +174,32 @@ def _read_file(
     if suffix in _ARRAYS:
         _take_arrays(run, file, load_arrays(path, max_bytes=limit), about, undecided)
         return True
+    if not about.role and is_recorded(path):
+        _take_recorded(run, path, file, about, undecided)
+        return True
     if suffix == ".json":
         return _take_json(run, path, file, about)
     _take_table(run, file, load_results_from_file(path), about)
     return True
+
+
+def _take_recorded(
+    run: Run, path: Path, file: str, about: FileConfig, undecided: list[tuple[str, str, Any, FileConfig, Found]]
+) -> None:
+    """Take a file of a recording, which may still be growing or end in a torn line."""
+    recorded = RecordedRun(path.parent)
+    if path.stem == "heads":
+        arrays = recorded.arrays()
+        for measure in recorded.measures:  # each by itself: measures have steps of their own
+            own = {name: arrays[name] for name in (measure, f"{measure}_steps")}
+            _take_arrays(run, file, own, about, undecided)
+    elif path.stem in ("history", "events"):
+        frame = recorded.history if path.stem == "history" else recorded.events
+        if len(frame):
+            _take_table(run, file, frame, about)
+    for fault in recorded.faults:
+        if fault.startswith(f"{path.name}: "):
+            run.unused.append((clean(file), fault.removeprefix(f"{path.name}: ")))
 
 
 def _take_arrays(

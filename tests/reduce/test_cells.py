@@ -113,7 +113,7 @@ def test_half_precision_and_torch_are_read() -> None:
     assert np.array_equal(pool_matrix(torch.from_numpy(matrix).requires_grad_(), 100).values, expected)
 
 
-@pytest.mark.parametrize("weight", [0.5, -0.5, np.nan, np.inf])
+@pytest.mark.parametrize("weight", [0.5, -0.5, np.inf])
 @pytest.mark.parametrize("place", [(0, 1), (0, 499), (241, 242), (100, 103), (498, 499), (37, 260)])
 def test_one_weight_on_a_later_key_is_seen_wherever_it_stands(place: tuple[int, int], weight: float) -> None:
     matrix = np.tril(np.random.default_rng(0).random((500, 500)))

@@ -259,6 +259,20 @@ def test_a_console_that_is_closed_or_narrow_of_letters_stops_nothing(recorder: R
     monitor.update()
 
 
+def test_a_monitor_that_fails_ends_no_training(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(self: Any, run: Any) -> None:
+        raise KeyError("display")
+
+    monkeypatch.setattr(TrainingMonitor, "_show", broken)
+    TrainingMonitor(recorder, every=1e9)
+    recorder.log(1, loss=1.0)
+    recorder.log(2, loss=1.0)
+    assert "shows nothing: KeyError: 'display'" in capsys.readouterr().err
+    assert load_run(recorder.folder).history["step"].tolist() == [1, 2]
+
+
 def test_a_training_of_another_process_is_watched_to_its_end(tmp_path: Path) -> None:
     code = """
 import sys, time

@@ -156,6 +156,28 @@ def test_heads_keep_masked_nan_and_infinite_apart_and_layers_ragged(tmp_path: Pa
     assert len(run.heads) == 8
 
 
+cell = st.none() | st.floats(allow_nan=True, allow_infinity=True)
+layers = st.dictionaries(st.integers(0, 40), st.lists(cell, min_size=1, max_size=5), min_size=1, max_size=4)
+
+
+@settings(deadline=None, max_examples=40)
+@given(layers)
+def test_heads_come_back_as_they_were(
+    tmp_path_factory: pytest.TempPathFactory, values: dict[int, list[float | None]]
+) -> None:
+    folder = tmp_path_factory.mktemp("run")
+    with Recorder(folder) as recorder:
+        recorder.heads(1, measure=values)
+    found = load_run(folder)._heads["measure"][1]
+    assert set(found) == set(values)
+    for layer, row in values.items():
+        read, masked = found[layer]
+        assert masked.tolist() == [cell is None for cell in row]
+        assert all(cell is None or same(cell, back) for cell, back in zip(row, read.tolist(), strict=True))
+    table = heads_table(load_run(folder).heads_at("measure"), measure="measure")
+    assert len(table) == sum(len(row) for row in values.values())
+
+
 def test_the_last_heads_of_a_step_count(tmp_path: Path) -> None:
     with Recorder(tmp_path) as recorder:
         for step, value in ((10, 1.0), (20, 2.0), (10, 3.0)):

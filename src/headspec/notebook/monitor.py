@@ -126,8 +126,9 @@ class TrainingMonitor:
             else:
                 self._run.refresh()
             self._show(self._run)
-        except (HeadspecError, OSError) as error:  # the folder is gone, say: the training is not
-            self._print(f"the monitor of {clean(self._folder)} shows nothing: {clean(error)}")
+        except Exception as error:  # the folder is gone, a notebook closed: the training is not
+            kind = "" if isinstance(error, HeadspecError) else f"{type(error).__name__}: "
+            self._print(f"the monitor of {clean(self._folder)} shows nothing: {kind}{clean(error)}")
         took = time.monotonic() - started
         self._draws += 1
         # the first one also loads the renderer

@@ -62,6 +62,12 @@ def test_a_cell_of_another_language_is_not_read(text: str, foreign: bool) -> Non
     assert masked.code == text
 
 
+def test_the_magic_of_a_cell_stands_first_or_nowhere() -> None:
+    assert mask("\n%%time\nx").lines
+    assert not mask("x = 1\n%%time\n%%bash\n").lines
+    assert not parses(mask("x = 1\n%%bash\nls\n").code)
+
+
 def test_a_mask_is_never_a_name_of_the_cell() -> None:
     masked = mask("_hs_masked_0_ = 1\n%time f()\n")
     assert masked.code.count("_hs_masked_0_") == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from functools import cache, cached_property
 from typing import TypeAlias
@@ -32,7 +33,9 @@ _NEWLINE = re.compile(r"\r\n?|\n")
 def parses(code: str) -> bool:
     """Tell whether Python itself, with the top-level await that notebooks allow, reads a masked cell."""
     try:
-        compile(code, "<cell>", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a cell's own "\\d" is not this program's affair
+            compile(code, "<cell>", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     return True
@@ -257,7 +260,9 @@ def literal(node: cst.CSTNode) -> bool:
 def value_of(node: cst.CSTNode) -> object:
     """Return the value of a literal expression, or the node itself if it has none."""
     try:
-        return ast.literal_eval(cst.Module([]).code_for_node(node).strip())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.literal_eval(cst.Module([]).code_for_node(node).strip())
     except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
         return node
 

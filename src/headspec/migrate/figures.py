@@ -351,9 +351,12 @@ class _Walk:
         ours = ours and not (state.foreign if whole else state.current - set(state.charts) - {_NOTHING})
         if alone is not None:
             self.findings.vote(alone, "remove" if ours else "keep")
+        unclear = not whole and len(state.current - {_NOTHING}) > 1
         for chart in charts:
             chart.closed_later = True
             state.maybe_closed.add(chart)
+            if unclear:
+                self.findings.refuse(chart, f"which figure is closed cannot be told ({place(self.cell, call)})")
             if chart in self.leaked:
                 self.findings.refuse(chart, f"its figure is closed by a caller ({place(self.cell, call)})")
         self.settle(state)

@@ -21,7 +21,7 @@ _FOREIGN_CELLS = words(
 )
 
 _CELL_MAGIC = re.compile(r"\s*%%(\w[\w.]*)")
-_LINE = re.compile(r"(?P<indent>[ \t\f]*)(?P<magic>%{1,2}[A-Za-z_]|!|\?+\s*[%\w])")
+_LINE = re.compile(r"(?P<indent>[ \t\f]*)(?P<magic>%[A-Za-z_]|!|\?+\s*[%\w])")
 _ASSIGN = re.compile(r"(?P<left>[ \t\f]*[A-Za-z_][\w.,\[\]'\" *]*?[ \t]*=[ \t]*)(?P<magic>%[A-Za-z_]|![^=])")
 _HELP = re.compile(r"[ \t\f]*%{0,2}[A-Za-z_*][\w.*\[\]]*\s*\?{1,2}\s*(?:#.*)?$")
 _NEWLINE = re.compile(r"\r\n?|\n")
@@ -77,10 +77,14 @@ def mask(text: str) -> Masked:
     state = _State()
     rows = _rows(text)
     at = 0
+    # The magic of a cell stands in its first line; anywhere else it is an error of the cell.
+    first = next((row for row, (body, _) in enumerate(rows) if body.strip()), 0) if magic is not None else -1
     while at < len(rows):
         body, end = rows[at]
-        at += 1
         start = _magic_start(body) if state.fresh else None
+        if at == first:
+            start = body.index("%%")
+        at += 1
         if start is None:
             state.feed(body, bool(end))
             out += [body, end]

@@ -22,9 +22,18 @@ PERPLEXITY = st.floats(1.0, 1e6)
 
 @pytest.mark.parametrize(
     ("baseline", "pruned", "tuned", "share"),
-    [(20, 40, 40, 0), (20, 40, 20, 100), (20, 40, 25, 75), (20, 40, 10, 150), (20, 40, 60, -100), (20, 20.1, 9, 11_100)],
+    [
+        (20, 40, 40, 0),
+        (20, 40, 20, 100),
+        (20, 40, 25, 75),
+        (20, 40, 10, 150),
+        (20, 40, 60, -100),
+        (20, 20.1, 9, 11_100),
+    ],
 )
-def test_recovery_is_the_repaired_share_of_the_damage(baseline: float, pruned: float, tuned: float, share: float) -> None:
+def test_recovery_is_the_repaired_share_of_the_damage(
+    baseline: float, pruned: float, tuned: float, share: float
+) -> None:
     assert calculate_recovery(baseline, pruned, tuned) == pytest.approx(share)
 
 

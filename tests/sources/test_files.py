@@ -81,7 +81,9 @@ def test_parquet_without_pyarrow_says_what_to_install(tmp_path: Path, monkeypatc
 
     path = write(tmp_path, "a.parquet", b"PAR1....PAR1")
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(MissingPackageError, match=r"pyarrow is needed to read Parquet files: pip install 'headspec\[parquet\]'"):
+    with pytest.raises(
+        MissingPackageError, match=r"pyarrow is needed to read Parquet files: pip install 'headspec\[parquet\]'"
+    ):
         load_results_from_file(path)
 
 

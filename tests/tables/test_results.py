@@ -70,7 +70,9 @@ def rows(*cells: tuple[Any, ...], names: str = "strategy pruning_level stage per
 
 
 def test_a_row_per_stage_gives_what_follows_from_the_perplexities() -> None:
-    table = results_table(rows(("e", 0.3, "baseline", 20.0), ("e", 0.3, "pruned", 40.0), ("e", 0.3, "fine_tuned", 25.0)))
+    table = results_table(
+        rows(("e", 0.3, "baseline", 20.0), ("e", 0.3, "pruned", 40.0), ("e", 0.3, "fine_tuned", 25.0))
+    )
     assert table.columns.tolist() == COLUMNS
     found = list(zip(table["stage"], table["metric"], table["value"], strict=True))
     assert found == [
@@ -90,7 +92,7 @@ def test_the_three_shapes_give_the_same_table() -> None:
     table = results_table(frame)
     other = results_table(comparison(frame))
     keys = ["model", "strategy", "pruning_level", "seed", "stage", "metric"]
-    text = {key: str for key in ("model", "strategy")}
+    text = dict.fromkeys(("model", "strategy"), str)
     pd.testing.assert_frame_equal(
         table.astype(text).sort_values(keys, ignore_index=True), other.astype(text).sort_values(keys, ignore_index=True)
     )
@@ -110,12 +112,16 @@ def test_dtypes_are_those_of_the_contract() -> None:
 def test_two_stages_only() -> None:
     table = results_table(rows(("e", 0.1, "baseline", 20.0), ("e", 0.1, "pruned", 21.0)))
     assert set(table["metric"]) == {"perplexity", "perplexity_change"}
-    compared = results_table([{"Strategy": "e", "Baseline Perplexity": 20.0, "Pruned Perplexity": 21.0, "Fine-tuned Perplexity": None}])
+    compared = results_table(
+        [{"Strategy": "e", "Baseline Perplexity": 20.0, "Pruned Perplexity": 21.0, "Fine-tuned Perplexity": None}]
+    )
     assert set(compared["stage"]) == {"baseline", "pruned"}
 
 
 def test_recovery_where_pruning_did_not_hurt_is_a_row_without_a_value() -> None:
-    table = results_table([{"Strategy": "e", "Baseline Perplexity": 20, "Pruned Perplexity": 19, "Fine-tuned Perplexity": 18}])
+    table = results_table(
+        [{"Strategy": "e", "Baseline Perplexity": 20, "Pruned Perplexity": 19, "Fine-tuned Perplexity": 18}]
+    )
     assert math.isnan(values(table, "recovery_percentage")[0])
     assert values(table, "improvement_percentage") == [10.0]
 
@@ -161,7 +167,9 @@ def test_rounded_values_are_taken_without_a_word() -> None:
 
 def test_a_wrong_value_is_named_and_computed_anew() -> None:
     frame = pd.DataFrame({"Model": "m", "Strategy": ["a", "b"], "Baseline Perplexity": 20.0, "Pruned Perplexity": 40.0})
-    frame = frame.assign(**{"Fine-tuned Perplexity": [25.0, 30.0], "Recovery %": [75.0, 60.0], "Improvement %": [-25.0, -50.0]})
+    frame = frame.assign(
+        **{"Fine-tuned Perplexity": [25.0, 30.0], "Recovery %": [75.0, 60.0], "Improvement %": [-25.0, -50.0]}
+    )
     with pytest.warns(HeadspecWarning) as caught:
         table = results_table(frame)
     assert len(caught) == 1
@@ -174,14 +182,21 @@ def test_a_wrong_value_is_named_and_computed_anew() -> None:
 
 
 def test_a_recovery_given_where_it_is_undefined_is_said() -> None:
-    frame = {"Strategy": ["a"], "Baseline Perplexity": [20.0], "Pruned Perplexity": [19.0], "Fine-tuned Perplexity": [18.0]}
+    frame = {
+        "Strategy": ["a"],
+        "Baseline Perplexity": [20.0],
+        "Pruned Perplexity": [19.0],
+        "Fine-tuned Perplexity": [18.0],
+    }
     with pytest.warns(HeadspecWarning, match="undefined where pruning did not hurt"):
         table = results_table(frame | {"Recovery %": [100.0]})
     assert math.isnan(values(table, "recovery_percentage")[0])
 
 
 def test_single_precision_is_no_mistake() -> None:
-    frame = comparison(wide()).astype({name: "float32" for name in ("Baseline Perplexity", "Pruned Perplexity", "Recovery %")})
+    frame = comparison(wide()).astype(
+        dict.fromkeys(("Baseline Perplexity", "Pruned Perplexity", "Recovery %"), "float32")
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         results_table(frame)
@@ -218,7 +233,9 @@ def test_the_unit_of_levels_can_be_said() -> None:
     one = [{"Strategy": "e", "Level": 1, "Recovery %": 50.0}]
     assert results_table(one)["pruning_level"].tolist() == [1.0]
     assert results_table(one, level_unit="percent")["pruning_level"].tolist() == [0.01]
-    assert results_table([{"Strategy": "e", "Pruning Percent": 1, "Recovery %": 50.0}])["pruning_level"].tolist() == [0.01]
+    assert results_table([{"Strategy": "e", "Pruning Percent": 1, "Recovery %": 50.0}])["pruning_level"].tolist() == [
+        0.01
+    ]
     with pytest.raises(DataError, match='level_unit="percent" reads 1 as one percent'):
         results_table([{"Strategy": "e", "Level": 10, "Recovery %": 50.0}], level_unit="fraction")
     assert "pruning levels read as percent" in read_runs([{"Strategy": "e", "Level": 10, "Recovery %": 5.0}]).notes
@@ -235,7 +252,9 @@ def test_categories_keep_their_own_order() -> None:
     frame = wide(strategies=("b", "a"))
     frame["strategy"] = pd.Categorical(frame["strategy"], categories=["unused", "a", "b"])
     assert results_table(frame)["strategy"].cat.categories.tolist() == ["a", "b"]
-    other = pl.DataFrame({"strategy": ["b", "a"], "recovery": [1.0, 2.0]}, schema_overrides={"strategy": pl.Enum(["a", "b"])})
+    other = pl.DataFrame(
+        {"strategy": ["b", "a"], "recovery": [1.0, 2.0]}, schema_overrides={"strategy": pl.Enum(["a", "b"])}
+    )
     assert results_table(other)["strategy"].tolist() == ["a", "b"]
 
 
@@ -270,7 +289,10 @@ def test_columns_can_be_named() -> None:
 @pytest.mark.parametrize("level", [None, 0, math.nan])
 def test_a_baseline_that_stands_once_is_that_of_all(strategy: Any, level: Any) -> None:
     frame = wide(models=("a", "b"))
-    once = [{"model": model, "strategy": strategy, "pruning_level": level, "stage": "baseline", "perplexity": 20.0} for model in "ab"]
+    once = [
+        {"model": model, "strategy": strategy, "pruning_level": level, "stage": "baseline", "perplexity": 20.0}
+        for model in "ab"
+    ]
     table = results_table(pd.concat([pd.DataFrame(once), frame[frame["stage"] != "baseline"]], ignore_index=True))
     pd.testing.assert_frame_equal(table, results_table(frame), check_categorical=False)
 
@@ -291,7 +313,12 @@ def test_the_most_particular_baseline_is_used() -> None:
 def test_one_baseline_of_the_model_serves_a_strategy_without() -> None:
     table = results_table(rows(("a", 0.3, "baseline", 20.0), ("a", 0.3, "pruned", 40.0), ("b", 0.3, "pruned", 60.0)))
     assert values(table, "perplexity_change") == [20.0, 40.0]
-    none = rows(("a", 0.3, "baseline", 20.0), ("a", 0.5, "baseline", 21.0), ("a", 0.3, "pruned", 40.0), ("b", 0.3, "pruned", 60.0))
+    none = rows(
+        ("a", 0.3, "baseline", 20.0),
+        ("a", 0.5, "baseline", 21.0),
+        ("a", 0.3, "pruned", 40.0),
+        ("b", 0.3, "pruned", 60.0),
+    )
     assert values(results_table(none), "perplexity_change") == [20.0]
     assert "1 run without a baseline" in read_runs(none).notes
 
@@ -365,7 +392,10 @@ def test_a_path_is_read(tmp_path: Path) -> None:
     ("given", "message"),
     [
         ([{"stage": "pruned", "perplexity": 1.0}], "no column for the strategy; its columns are: stage and perplexity"),
-        ([{"strategy": "a", "stage": "pruned", "loss": 1.0}], r"no column for the perplexity.*columns are: strategy, stage and loss"),
+        (
+            [{"strategy": "a", "stage": "pruned", "loss": 1.0}],
+            r"no column for the perplexity.*columns are: strategy, stage and loss",
+        ),
         ([{"strategy": "a", "score": 1.0}], "no column for the stage, and none that compares stages"),
         ([{"strategy": "a", "metric": "perplexity", "value": 1.0}], "no column for the stage beside metric and value"),
         ([{"strategy": "a", "stage": "pruned", "metric": "bleu", "value": 1}], "metric has bleu; expected perplexity"),
@@ -383,7 +413,10 @@ def test_a_path_is_read(tmp_path: Path) -> None:
         ([{"Strategy": "a", "strategy": "b", "stage": "pruned", "perplexity": 1.0, "method": "c"}], None),
         ([{"Strategy": "a", "Method": "b", "recovery": 1.0}], "both 'Strategy' and 'Method' for strategy"),
         ([], "has no rows"),
-        (pd.DataFrame({"strategy": [], "stage": [], "perplexity": []}), "has no rows; its columns are: strategy, stage and perplexity"),
+        (
+            pd.DataFrame({"strategy": [], "stage": [], "perplexity": []}),
+            "has no rows; its columns are: strategy, stage and perplexity",
+        ),
         ({"strategy": ["a"], "recovery": [1.0, 2.0]}, "columns of unequal lengths: strategy 1 and recovery 2"),
     ],
 )
@@ -411,7 +444,7 @@ def test_several_columns_of_one_name() -> None:
 def test_wrong_names_of_columns() -> None:
     with pytest.raises(DataError, match="columns has a key 'strat'; its keys are: model, strategy"):
         results_table(wide(), columns={"strat": "strategy"})
-    with pytest.raises(DataError, match="no the column|no .*'pruner'"):
+    with pytest.raises(DataError, match=r"no the column .*'pruner'"):
         results_table(wide(), columns={"strategy": "pruner"})
 
 
@@ -421,7 +454,9 @@ def test_repeated_rows() -> None:
         table = results_table(pd.concat([frame, frame.iloc[:3]], ignore_index=True))
     pd.testing.assert_frame_equal(table, results_table(frame))
     other = frame.iloc[[1]].assign(perplexity=99.0)
-    with pytest.raises(DataError, match=r"several pruned rows with different perplexity for gpt2 · entropy · 10 % · seed 0.*99.*seed"):
+    with pytest.raises(
+        DataError, match=r"several pruned rows with different perplexity for gpt2 · entropy · 10 % · seed 0.*99.*seed"
+    ):
         results_table(pd.concat([frame, other], ignore_index=True))
     with pytest.raises(DataError, match="repeats need a seed column"):
         results_table(frame.drop(columns="seed"))
@@ -456,7 +491,8 @@ def test_any_order_of_rows_gives_the_same_numbers(frame: pd.DataFrame, random: A
     keys = COLUMNS[:-1]
     plain = {"model": str, "strategy": str, "stage": str, "metric": str}
     pd.testing.assert_frame_equal(
-        table.astype(plain).sort_values(keys, ignore_index=True), other.astype(plain).sort_values(keys, ignore_index=True)
+        table.astype(plain).sort_values(keys, ignore_index=True),
+        other.astype(plain).sort_values(keys, ignore_index=True),
     )
     perplexities = table[table["metric"] == "perplexity"]
     assert sorted(perplexities["value"].fillna(-1)) == sorted(frame["perplexity"].fillna(-1))
@@ -505,7 +541,13 @@ def test_effects_are_relative_and_recovery_is_that_of_each_seed() -> None:
 
 def test_what_is_not_finite_is_counted_and_left_out_of_means() -> None:
     frame = [
-        {"Strategy": "e", "Seed": seed, "Baseline Perplexity": 20.0, "Pruned Perplexity": 40.0, "Fine-tuned Perplexity": tuned}
+        {
+            "Strategy": "e",
+            "Seed": seed,
+            "Baseline Perplexity": 20.0,
+            "Pruned Perplexity": 40.0,
+            "Fine-tuned Perplexity": tuned,
+        }
         for seed, tuned in enumerate([30.0, math.nan, math.inf])
     ]
     spread = group_runs(read_runs(frame)).spreads["fine_tuned"]

@@ -39,21 +39,32 @@ def robust(values: Iterable[float], *, keep: float, anchors: Sequence[float] = (
         How much wider than the ordinary values the range may become to hold the others.
     """
     array = np.asarray(list(values), dtype=np.float64)
-    finite = np.concatenate([array[np.isfinite(array)], np.asarray(anchors, dtype=np.float64)])
+    array = array[np.isfinite(array)]
+    fixed = np.asarray(anchors, dtype=np.float64)
+    finite = np.concatenate([array, fixed])
     if not len(finite):
         return Range(0.0, 0.0, 0)
-    low, high = float(finite.min()), float(finite.max())
-    if high - low <= keep:
-        return Range(low, high, 0)
-    centre = float(np.sort(finite)[(len(finite) - 1) // 2])  # an actual value: two far apart have no middle
-    away = np.abs(finite - centre)
+    if finite.max() - finite.min() <= keep:
+        return Range(float(finite.min()), float(finite.max()), 0)
+    # together, the anchors weigh as much as the values: of three, two may have diverged
+    weight = -(-len(array) // len(fixed)) if len(fixed) else 0
+    found = _ordinary(np.concatenate([array, np.repeat(fixed, weight)]), fixed, keep, factor)
+    if len(array) and not ((array >= found[0]) & (array <= found[1])).any():
+        found = _ordinary(finite, fixed, keep, factor)  # values that all lie far from the anchors are not diverged
+    return Range(*found, int(((array < found[0]) | (array > found[1])).sum()))
+
+
+def _ordinary(
+    values: npt.NDArray[np.float64], anchors: npt.NDArray[np.float64], keep: float, factor: float
+) -> tuple[float, float]:
+    centre = float(np.sort(values)[(len(values) - 1) // 2])  # an actual value: two far apart have no middle
+    away = np.abs(values - centre)
     reach = max(6.0 * float(np.sort(away)[(len(away) - 1) // 2]), keep / 4)
-    ordinary = np.concatenate([finite[away <= reach], np.asarray(anchors, dtype=np.float64)])
+    ordinary = np.concatenate([values[away <= reach], anchors])
     first, last = float(ordinary.min()), float(ordinary.max())
     width = factor * max(last - first, keep / 4)
-    within = finite[(finite >= last - width) & (finite <= first + width)]
-    low, high = min(float(within.min()), first), max(float(within.max()), last)
-    return Range(low, high, int(((finite < low) | (finite > high)).sum()))
+    within = values[(values >= last - width) & (values <= first + width)]
+    return min(float(within.min()), first), max(float(within.max()), last)
 
 
 class Bent(NamedTuple):
@@ -106,8 +117,11 @@ class Bent(NamedTuple):
             if all(gap >= room for gap in np.diff(unit * self.bend(shown))):
                 break
         else:  # some decades, then, counted from the greatest
-            step = math.ceil(room / max(unit * math.log(10), 1e-9))
-            shown = shown[::-1][::step][::-1]
+            kept: list[float] = []
+            for value in reversed(shown):
+                if not kept or unit * float(self.bend(kept[0]) - self.bend(value)) >= room:
+                    kept.insert(0, value)
+            shown = kept
         return (
             [-value for value in reversed(shown) if -value >= self.low] + [0.0] + [v for v in shown if v <= self.high]
         )

@@ -95,6 +95,8 @@ def plot_experiment_summary(
     >>> print(headspec.summary(chart))
     Pruning experiment. 2 strategies (entropy and random); 1 level (30 %); one run each. Perplexity: baseline 20, pruned 40 to 60, fine-tuned 25 to 30. Recovery: 75 %. Pruning hurt and fine-tuning repaired in 2 of 2. Final change of perplexity: 25 to 50 %; worst random, best entropy.
     """
+    if stages not in ("change", "perplexity"):
+        raise DataError(f'stages is {stages!r}; choose "change" or "perplexity"')
     everything = read_runs(results_df, level_unit=level_unit, columns=columns)
     groups = group_runs(_chosen(everything, models, strategies), palette=everything.labels["strategy"])
     layout = lay_out(groups, width)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import altair as alt
@@ -58,10 +59,10 @@ def stages_panel(section: Section) -> Any:
     present = [stage for stage in STAGES if stage in section.frame.columns]
     fold = alt.FoldTransform(**{"fold": present, "as": ["stage", "_cell"]})
     header = alt.Header(labelPadding=40, **level_labels(view, " + ' pruned'"))
-    rows = alt.FacetFieldDef(
-        field="pruning_level", type="ordinal", sort=listed(view.shown_levels), title=None, header=header
-    )
-    some = alt.FieldOneOfPredicate(field="pruning_level", oneOf=listed(view.shown_levels))
+    shown = listed(view.shown_levels)
+    order = [level for level in shown if level is not None] or alt.Undefined
+    rows = alt.FacetFieldDef(field="pruning_level", type="ordinal", sort=order, title=None, header=header)
+    some = keep(f"indexof({json.dumps(shown)}, datum.pruning_level) >= 0")
     return panel_of(
         section,
         marks,
@@ -70,7 +71,7 @@ def stages_panel(section: Section) -> Any:
         "% above the baseline, one axis for all" if view.change is not None else "a log axis of its own in each cell",
         steps=[fold, *calculate(**steps)],
         row=rows,
-        before=[alt.FilterTransform(filter=some)] if len(view.shown_levels) < len(view.levels) else None,
+        before=[some] if len(view.shown_levels) < len(view.levels) else None,
         own_y=view.change is None,
     )
 

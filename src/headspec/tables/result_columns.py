@@ -134,7 +134,7 @@ def match_columns(names: Sequence[Any], columns: Mapping[str, str]) -> dict[str,
         if ours not in _ALIASES:
             raise DataError(f"columns has a key {clean(ours)!r}; its keys are: {listing(_ALIASES, limit=20)}")
         if theirs not in names:
-            raise no_column(f"the column {clean(theirs)!r} that columns names for {ours}", names)
+            raise no_column(f"column {clean(theirs)!r}, which columns names for {ours}", names)
     found: dict[str, str] = dict(columns)
     meanings = {alias: ours for ours, aliases in _ALIASES.items() for alias in aliases}
     for name in names:

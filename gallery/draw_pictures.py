@@ -24,7 +24,9 @@ def main() -> None:
     for path in sorted((here / "examples").glob("*.py")):
         name = path.stem.split("_", 1)[1].replace("_", "-")
         if name in PICTURES:
-            headspec.save(read_example(path).chart, here / "pictures" / f"{name}.png", theme="light", dpi=PICTURES[name])
+            headspec.save(
+                read_example(path).chart, here / "pictures" / f"{name}.png", theme="light", dpi=PICTURES[name]
+            )
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ def test_every_public_name_is_there_typed_and_documented(entry: Any) -> None:
     if entry.room == "chart":
         assert "Reading it:" in text
         assert text.split("\n")[0].startswith(("Show ", "Compare "))
-    typed = inspect.get_annotations(inspect.unwrap(function))
+    typed = inspect.get_annotations(function.__init__ if inspect.isclass(function) else inspect.unwrap(function))
     assert set(signature.parameters) <= set(typed)
     assert inspect.isclass(function) or "return" in typed
     for name, parameter in signature.parameters.items():

@@ -111,7 +111,7 @@ def bad_inputs(folder: Path) -> dict[str, tuple[list[str], str]]:
         "folder": (["entropy-heatmap", "."], "a folder"),
         "pickle": (["entropy-heatmap", "objects.npy"], "pickled objects, which could run code"),
         "truncated": (["entropy-heatmap", "cut.npz"], "cannot be read"),
-        "suffix": (["entropy-heatmap", "text.txt"], "known are .npz, .npy and .json"),
+        "suffix": (["entropy-heatmap", "text.txt"], "known are .npz, .npy, .safetensors, .pt, .pth and .json"),
         "key": (["entropy-heatmap", "two.npz"], "pick one with --key: a and b"),
         "wrong key": (["entropy-heatmap", "two.npz", "--key", "c"], "has no array 'c'; it has a and b"),
         "ambiguous": (["entropy-heatmap", "flat.npy"], "cannot be guessed"),

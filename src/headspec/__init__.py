@@ -45,6 +45,9 @@ if TYPE_CHECKING:  # the same names once more, for type checkers and editors; a 
     from headspec.measures.importance import calculate_head_importance as calculate_head_importance
     from headspec.measures.recovery import calculate_improvement as calculate_improvement
     from headspec.measures.recovery import calculate_recovery as calculate_recovery
+    from headspec.notebook.huggingface import huggingface_callback as huggingface_callback
+    from headspec.notebook.lightning import lightning_callback as lightning_callback
+    from headspec.notebook.monitor import TrainingMonitor as TrainingMonitor
     from headspec.output.page import to_html as to_html
     from headspec.output.render import to_pdf as to_pdf
     from headspec.output.render import to_png as to_png
@@ -57,6 +60,8 @@ if TYPE_CHECKING:  # the same names once more, for type checkers and editors; a 
     from headspec.site.build import build_gallery as build_gallery
     from headspec.site.cards import Card as Card
     from headspec.sources.files import load_results_from_file as load_results_from_file
+    from headspec.sources.recorded_run import load_run as load_run
+    from headspec.sources.recorder import Recorder as Recorder
     from headspec.sources.recording import load_recorded_run as load_recorded_run
     from headspec.tables.attention import attention_table as attention_table
     from headspec.tables.events import events_table as events_table

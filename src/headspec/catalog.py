@@ -29,6 +29,8 @@ CATALOG: tuple[Entry, ...] = (
     # sources
     Entry("load_results_from_file", "headspec.sources.files", "source"),
     Entry("load_recorded_run", "headspec.sources.recording", "source"),
+    Entry("load_run", "headspec.sources.recorded_run", "source"),
+    Entry("Recorder", "headspec.sources.recorder", "source"),
     # tables
     Entry("heads_table", "headspec.tables.heads", "table"),
     Entry("attention_table", "headspec.tables.attention", "table"),
@@ -95,6 +97,10 @@ CATALOG: tuple[Entry, ...] = (
     Entry(
         "visualize_training_progress", "headspec.charts.training", "chart", "training-progress", "history", "Training"
     ),
+    # notebooks and training loops
+    Entry("TrainingMonitor", "headspec.notebook.monitor", "notebook"),
+    Entry("huggingface_callback", "headspec.notebook.huggingface", "notebook"),
+    Entry("lightning_callback", "headspec.notebook.lightning", "notebook"),
     # outputs
     Entry("head_explorer_files", "headspec.charts.explorer_serve", "output"),
     Entry("head_explorer_widget", "headspec.charts.explorer_serve", "output"),

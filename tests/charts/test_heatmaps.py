@@ -104,7 +104,9 @@ def test_states_are_marked_by_shape_and_colour_with_one_legend() -> None:
     assert counts["symbol"] == 2 * 3  # a halo and a mark each: one pruned, one revived, one vulnerable
     domains = {tuple(scale["domain"]) for scale in find(spec, "scale") if "range" in scale}
     assert domains == {("pruned", "revived", "vulnerable")}
-    shapes = next(scale["range"] for shape in find(spec, "shape") if isinstance(shape, dict) and (scale := shape.get("scale")))
+    shapes = next(
+        scale["range"] for shape in find(spec, "shape") if isinstance(shape, dict) and (scale := shape.get("scale"))
+    )
     assert shapes == list(STATE_SHAPES.values())
     assert "1 head pruned (L0 H0); 1 head revived (L0 H1); 1 head vulnerable (L1 H2)" in headspec.summary(chart)
 

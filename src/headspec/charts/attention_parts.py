@@ -41,6 +41,7 @@ def domain(scale: ScaleType, low: float, high: float, max_value: float | None) -
 
 
 def clipped(scale: ColourScale, low: float, high: float) -> list[str]:
+    """Return the notes on what the colour scale bends or does not reach."""
     notes = []
     if scale.type != "linear":
         notes.append(f"{'square-root' if scale.type == 'sqrt' else 'logarithmic'} colour scale")
@@ -52,5 +53,6 @@ def clipped(scale: ColourScale, low: float, high: float) -> list[str]:
 
 
 def param_name(tokens: Sequence[str]) -> str:
+    """Return the name of the param that holds tokens: two charts of the same text share one."""
     digest = hashlib.sha256(json.dumps(list(tokens)).encode()).hexdigest()
     return f"tokens_{digest[:10]}"

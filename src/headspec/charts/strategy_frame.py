@@ -194,7 +194,7 @@ def arranged(chart: Any, chosen: Chosen, *, columns: int | None = None) -> Any:
     The scales are the chart's own beside other charts: a facet needs a concat around it for that, or each of its panels
     would have a legend.
     """
-    own = {"color": "independent", "shape": "independent"}
+    own: Any = {"color": "independent", "shape": "independent"}
     if chosen.single:
         return chart.resolve_scale(**own)
     if columns is None:
@@ -202,7 +202,8 @@ def arranged(chart: Any, chosen: Chosen, *, columns: int | None = None) -> Any:
     header = alt.Header(labelAnchor="start", labelLimit=400)
     facet = alt.Facet("panel:N", sort=panel_order(chosen), title=None, header=header)
     columns = min(columns, len(chosen.models) * len(chosen.levels))
-    return alt.vconcat(chart.facet(facet=facet, columns=columns)).resolve_scale(**own)
+    page: alt.VConcatChart = alt.vconcat(chart.facet(facet=facet, columns=columns)).resolve_scale(**own)
+    return page
 
 
 def room_for_labels(

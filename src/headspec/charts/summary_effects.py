@@ -46,10 +46,12 @@ def effects_panel(section: Section) -> Any:
     ]
     size = alt.Size("pruning_level:O", title="Heads pruned", scale=_sizes(view), legend=_size_legend(view))
     points = unit("point", mark={"filled": True}, shape=look.shape, size=size, opacity=look.faded, tooltip=tooltip)
-    faint = {"opacity": 0.45}
+    faint: dict[str, Any] = {
+        "opacity": alt.when(alt.param(name=view.select)).then(alt.value(0.45)).otherwise(alt.value(0.06))
+    }
     whiskers = [
-        unit("rule", mark=faint, x=alt.X(f"{place}_low:Q"), x2=alt.X2(f"{place}_high")),
-        unit("rule", mark=faint, y=alt.Y("tuning_effect_low:Q"), y2=alt.Y2("tuning_effect_high")),
+        unit("rule", x=alt.X(f"{place}_low:Q"), x2=alt.X2(f"{place}_high"), **faint),
+        unit("rule", y=alt.Y("tuning_effect_low:Q"), y2=alt.Y2("tuning_effect_high"), **faint),
     ]
     steps = [keep("isValid(datum.pruning_effect) && isValid(datum.tuning_effect)")]
     seen = layers(*(whiskers if view.spread else []), points, steps=steps, x=x, y=y, color=look.colour)

@@ -88,7 +88,8 @@ def _stage_values(view: View, height: int) -> tuple[alt.Y, tuple[str, str, str],
         for place, field in enumerate(fields):
             if view.limits is not None:
                 steps[f"_c{place}"] = f"isValid(datum.{field}) ? min(datum.{field}, datum._limit) : null"
-        axis = alt.Axis(tickCount=4, format=",.3~r", **AXIS)
+        settings: dict[str, Any] = dict(AXIS)
+        axis = alt.Axis(tickCount=4, format=",.3~r", **settings)
         scale = alt.Scale(type="log", nice=False, padding=8)
         y = alt.Y("_cell:Q" if view.limits is None else "_c0:Q", scale=scale, axis=axis, title=None)
     drawn = (

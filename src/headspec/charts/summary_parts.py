@@ -65,7 +65,7 @@ def look_of(section: Section, panel: str) -> Look:
     )
 
 
-def level_labels(view: View, suffix: str = "") -> dict[str, str]:
+def level_labels(view: View, suffix: str = "") -> dict[str, Any]:
     """Return how an axis, a legend or a header writes levels; a level that was not given is null."""
     if suffix or any(math.isnan(level) for level in view.levels):
         return {"labelExpr": f"isValid(datum.value) ? format(datum.value, '.3~%'){suffix} : 'no level'"}
@@ -88,7 +88,7 @@ def bent_axis(
         "tickCount": len(values),  # Vega thins explicit values, too
         "labelExpr": f"datum.value ? format(datum.value, '{sign},') : '0'",
     }
-    bend = {"type": "symlog", "constant": ends.constant} if ends.constant else {}
+    bend: dict[str, Any] = {"type": "symlog", "constant": ends.constant} if ends.constant else {}
     scale = alt.Scale(domain=[_short(ends.low), _short(ends.high)], nice=False, zero=False, clamp=True, **bend)
     return channel(field, scale=scale, axis=alt.Axis(**axis), title=None)
 
@@ -136,7 +136,7 @@ def marks_of(
 ) -> list[Any]:
     """Return the lines, the spreads over seeds and the means of the strategies."""
     seen = {"x": x, "y": y, "color": look.colour, "xOffset": look.offset, "opacity": look.faded}
-    form = {"strokeWidth": width, "strokeJoin": "round", "strokeCap": "round"}
+    form: dict[str, Any] = {"strokeWidth": width, "strokeJoin": "round", "strokeCap": "round"}
     others = [unit("point", mark={"filled": True, "size": 34}, shape=look.shape, tooltip=tooltip)]
     if section.view.spread:
         others.insert(0, unit("rule", y=alt.Y(f"{ends[0]}:Q"), y2=alt.Y2(ends[1])))
@@ -144,7 +144,7 @@ def marks_of(
         return [layers(unit("line", mark=form), *others, steps=[keep(test)], **seen)]
     # The layer with the selection must own the legend (elsewhere a click on an entry does nothing). It is a chart, and the
     # first, since Altair looks for selections there: so those of two pages beside each other do not collide.
-    first = alt.Chart().transform_filter(test).mark_line(**form).encode(**seen)
+    first: Any = alt.Chart().transform_filter(test).mark_line(**form).encode(**seen)
     first = first.add_params(parts.legend_filter(section.view.select, "strategy"))
     plain = {"x": _bare(x), "y": _bare(y), "color": alt.Color("strategy:N"), "xOffset": alt.XOffset("strategy:N")}
     return [first, layers(*others, steps=[keep(test)], **plain, opacity=look.faded)]
@@ -184,7 +184,7 @@ def panel_of(
         Whether each cell has a y axis of its own.
     """
     view = section.view
-    size = {"width": view.cell, "height": height}
+    size: dict[str, Any] = {"width": view.cell, "height": height}
     field = "panel" if "panel" in section.frame.columns else "model"
     order = section.frame.drop_duplicates("model")[field].tolist()
     header = alt.Header(labelLimit=view.cell + GAP - 8) if section.named and any(order) else None
@@ -200,7 +200,7 @@ def panel_of(
         "resolve": alt.Resolve(scale=alt.ScaleResolveMap(y="independent")) if own_y else alt.Undefined,
     }
     if any(isinstance(mark, alt.Chart) for mark in marks):
-        chart = alt.LayerChart(layer=marks, transform=steps or alt.Undefined, **size)
+        chart: Any = alt.LayerChart(layer=marks, transform=steps or alt.Undefined, **size)
         return alt.FacetChart(spec=chart, **common)
     return alt.FacetSpec(spec=layers(*marks, steps=steps or (), **size, **(shared or {})), **common)
 
@@ -217,7 +217,7 @@ def words_of(section: Section, panel: str, test: str = "true") -> list[Any]:
     if name not in section.frame.columns:
         return []
     steps = [keep(f"isValid(datum.{name}) && {test}")]
-    form = {"style": "headspec-muted", "baseline": "middle", "fontSize": 10}
+    form: dict[str, Any] = {"style": "headspec-muted", "baseline": "middle", "fontSize": 10}
     place = {"x": pixel(section.view.cell / 2), "y": pixel(56)}
     return [unit("text", steps=steps, mark=form, **place, text=alt.Text(f"{name}:N"))]
 

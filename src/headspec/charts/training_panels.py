@@ -117,7 +117,9 @@ def _rows(shared: Shared, panel: str) -> alt.Chart:
         return base
     lists = [name for name in ("step", "value", "epoch", "_y") if name in shared.lines.columns]
     plain: Any = {name: f"isArray(datum.{name}) ? datum.{name} : [datum.{name}]" for name in lists}
-    return base.transform_calculate(**plain).transform_flatten(lists)
+    chart: Any = base.transform_calculate(**plain)
+    flat: alt.Chart = chart.transform_flatten(lists)
+    return flat
 
 
 def _dots(shared: Shared, base: alt.Chart, y: alt.Y, colour: alt.Color, pick: alt.Parameter | None) -> alt.Chart:
@@ -128,13 +130,14 @@ def _dots(shared: Shared, base: alt.Chart, y: alt.Y, colour: alt.Color, pick: al
         tooltip.append(alt.Tooltip("epoch:Q", format=",.4~g"))
     tooltip.append(alt.Tooltip("value:Q", format=",.6~g"))
     points = base.transform_filter("isValid(datum.value)").mark_point(filled=True, size=34, clip=True, strokeWidth=0)
-    own = y.copy()
+    own: Any = y.copy()
     own.axis = alt.Undefined
     points = points.encode(x=shared.x(), y=own, color=colour, tooltip=tooltip)
     if shared.packed:
         points = points.transform_filter("datum._dots")
     few = alt.when("datum._dots") if pick is None else alt.when(alt.datum["_dots"], pick)
-    return points.encode(opacity=few.then(alt.value(1)).otherwise(alt.value(0)))
+    drawn: alt.Chart = points.encode(opacity=few.then(alt.value(1)).otherwise(alt.value(0)))
+    return drawn
 
 
 def _beyond(shared: Shared, panel: str, height: int, colour: alt.Color) -> list[alt.Chart]:
@@ -147,7 +150,8 @@ def _beyond(shared: Shared, panel: str, height: int, colour: alt.Color) -> list[
     for row in mine.itertuples():
         above = row.side == "above"
         base = alt.Chart(shared.beyond).transform_filter(
-            alt.FieldEqualPredicate(field="panel", equal=panel) & alt.FieldEqualPredicate(field="side", equal=row.side)
+            alt.FieldEqualPredicate(field="panel", equal=panel)
+            & alt.FieldEqualPredicate(field="side", equal=str(row.side))
         )
         at = {"y": alt.value(LANE / 2 + 1 if above else height - LANE / 2 - 1)}
         span = base.mark_rule(strokeWidth=4, opacity=0.45, clip=True)
@@ -156,7 +160,8 @@ def _beyond(shared: Shared, panel: str, height: int, colour: alt.Color) -> list[
         marks = base.mark_point(shape=shape, filled=True, size=60, clip=True, opacity=1)
         layers.append(marks.encode(x=shared.x(), color=colour, tooltip=tooltip, **at))
         # beside the stretch, on the side where there is room
-        left = (row.step - shared.domain[0]) / (shared.domain[1] - shared.domain[0]) > 0.15
+        step: Any = row.step
+        left = (step - shared.domain[0]) / (shared.domain[1] - shared.domain[0]) > 0.15
         label = base.transform_filter("datum._peak").mark_text(
             align="right" if left else "left",
             dx=-8 if left else 8,
@@ -316,4 +321,6 @@ def _slug(panel: str) -> str:
 def _panel(layers: list[alt.Chart], shared: Shared, height: Any) -> alt.LayerChart:
     chart = alt.layer(*layers)
     assert isinstance(chart, alt.LayerChart)
-    return chart.resolve_axis(x="independent").properties(width=shared.width, height=height)
+    chart = chart.resolve_axis(x="independent").properties(width=shared.width, height=height)
+    assert isinstance(chart, alt.LayerChart)
+    return chart

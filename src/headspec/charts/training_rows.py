@@ -190,7 +190,8 @@ def beyond_frame(
                 )
     frame = pd.DataFrame(rows)
     if rows:
-        for (_, side), part in frame.groupby(["panel", "side"], sort=False)["value"]:
+        groups: Any = frame.groupby(["panel", "side"], sort=False)["value"]
+        for (_, side), part in groups:
             frame.loc[part.idxmax() if side == "above" else part.idxmin(), "_peak"] = True
     frame.attrs[KEY] = {"name": "beyond"}
     return frame

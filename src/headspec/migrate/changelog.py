@@ -1,4 +1,4 @@
-"""The version of a notebook, counted up where it stands, and one entry more in its changelog, in its own style."""
+"""One entry more in a notebook's changelog, in the notebook's own style."""
 
 from __future__ import annotations
 
@@ -8,19 +8,23 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import libcst as cst
-
 from headspec.migrate.cells import CodeCell
 from headspec.migrate.notebook_file import Cell
-
-_NUMBER = r"\d+(?:\.\d+)*"
-# "v0.0.56", "V 1.2", "Version: 3", "ver. 2", "**Version** 1.0"; a bare number is a version only where a heading of a
-# changelog says so.
-_MARKED = re.compile(
-    rf"(?<![\w.])(?:version|ver\.?|v)[*_]*\s*[:=]?[*_]*\s*(?P<number>{_NUMBER})(?![\w]*\d)(?!\w)", re.I
+from headspec.migrate.version import (
+    HEADING,
+    MARKED,
+    NUMBER,
+    elsewhere,
+    in_code,
+    key,
+    next_number,
+    retitle,
+    title_cell,
+    title_row,
+    title_version,
 )
+
 _LOOSE = re.compile(r"(?<![\w.])(?P<number>\d+(?:\.\d+)+)(?!\w)")
-_HEADING = re.compile(r"(?P<marks>#{1,6})[ \t]+(?P<text>.*)")
 _BOLD = re.compile(r"(?P<marks>\*\*|__)(?P<text>.+)")
 _BULLET = re.compile(r"(?P<lead>[ \t]*(?:[-*+•]|\d+[.)])[ \t]+)(?P<text>.*)")
 _LOG_TITLE = re.compile(
@@ -29,10 +33,6 @@ _LOG_TITLE = re.compile(
 _LOG_WORD = re.compile(
     r"(?i)\b(?:new|changes?|changed|updates?|fixe[sd]|release[sd]?|previous(?:ly)?|version|added|improve\w*)\b"
 )
-_OWN_LINE = re.compile(
-    rf"(?i)[\W_]*(?:(?:current|notebook|latest)[ \t]+)?version\b[^\d\n]{{0,12}}(?P<number>{_NUMBER})(?!\w)"
-)
-_NAME = re.compile(r"(?i)_*(?:(?:notebook|nb|demo|script|current)_)?version(?:_str(?:ing)?|_number)?_*$")
 _MONTHS = (
     *("January", "February", "March", "April", "May", "June", "July"),
     *("August", "September", "October", "November", "December"),
@@ -77,18 +77,6 @@ class Bump:
     notes: list[str] = field(default_factory=list)
 
 
-def next_number(number: str) -> str:
-    """Count up the last component of a version.
-
-    Examples
-    --------
-    >>> next_number("0.0.56"), next_number("1.09"), next_number("3")
-    ('0.0.57', '1.10', '4')
-    """
-    *head, last = number.split(".")
-    return ".".join([*head, str(int(last) + 1).zfill(len(last))])
-
-
 def bump(cells: Sequence[Cell], code: Mapping[int, CodeCell], lines: Sequence[str], now: dt.datetime) -> Bump:
     """Count up the version of a notebook and add an entry to its changelog.
 
@@ -109,10 +97,10 @@ def bump(cells: Sequence[Cell], code: Mapping[int, CodeCell], lines: Sequence[st
         The new texts of the cells that change; nothing is invented where there is no version or no changelog.
     """
     result = Bump()
-    title = _title_cell(cells)
+    title = title_cell(cells)
     entries = _entries(cells, title)
-    newest = max((entry.number for entry in entries), key=_key, default=None)
-    stands = _title_version(title) if title is not None else None
+    newest = max((entry.number for entry in entries), key=key, default=None)
+    stands = stands
     if title is None:
         result.notes.append("no title cell: the version is left alone")
     elif stands is None:
@@ -122,8 +110,8 @@ def bump(cells: Sequence[Cell], code: Mapping[int, CodeCell], lines: Sequence[st
     known = [number for number in (stands, newest) if number is not None]
     if not known:
         return result
-    current = max(known, key=_key)
-    if stands is not None and newest is not None and _key(stands) != _key(newest):
+    current = max(known, key=key)
+    if stands is not None and newest is not None and key(stands) != key(newest):
         result.notes.append(
             f"the title says {stands} and the newest changelog entry {newest}: {current} was taken as the current one"
         )
@@ -139,136 +127,6 @@ def bump(cells: Sequence[Cell], code: Mapping[int, CodeCell], lines: Sequence[st
         result.entry = _add_entry(texts, entries, result.new, lines, now)
     result.texts = {cell.number: texts[cell.number] for cell in cells if texts[cell.number] != cell.text}
     return result
-
-
-def _key(number: str) -> tuple[int, ...]:
-    parts = [int(part) for part in number.split(".")]
-    while len(parts) > 1 and parts[-1] == 0:
-        parts.pop()
-    return tuple(parts)
-
-
-# -- the title -----------------------------------------------------------------------------------------------------
-
-
-def _title_cell(cells: Sequence[Cell]) -> Cell | None:
-    """Return the cell with the notebook's title: the first one of text, if it begins with a heading."""
-    for cell in cells:
-        if cell.kind == "heading":
-            return cell
-        if cell.kind != "markdown" or not cell.text.strip():
-            continue
-        return cell if _title_row(cell.text) is not None else None
-    return None
-
-
-def _title_row(text: str) -> int | None:
-    fenced = False
-    rows = text.splitlines()
-    for row, line in enumerate(rows):
-        if line.lstrip().startswith(("```", "~~~")):
-            fenced = not fenced
-        if fenced:
-            continue
-        setext = row + 1 < len(rows) and line.strip() and re.fullmatch(r"[ \t]*(=+|-{3,})[ \t]*", rows[row + 1])
-        if re.match(r" {0,3}#{1,6}[ \t]", line) or re.match(r"(?i)\s*<h[1-6]\b", line) or setext:
-            return row
-    return None
-
-
-def _title_version(cell: Cell) -> str | None:
-    """Return the version in the heading of the title cell, or in a line of it that names the version."""
-    rows = cell.text.splitlines()
-    row = 0 if cell.kind == "heading" else _title_row(cell.text)
-    if row is None or not rows:
-        return None
-    found = [match.group("number") for match in _MARKED.finditer(rows[row])]
-    if found:
-        return found[-1]
-    for line in rows:
-        match = _OWN_LINE.match(line)
-        if match and not _HEADING.match(line):
-            return match.group("number")
-    return None
-
-
-def _retitle(text: str, old: str, new: str, logged: set[int]) -> str:
-    """Replace the version in the title cell, but for its changelog."""
-    rows = text.splitlines(keepends=True)
-    title = _title_row(text)
-    title = 0 if title is None else title
-    marked = [match for match in _MARKED.finditer(rows[title]) if match.group("number") == old]
-    if marked:
-        rows[title] = _put(rows[title], marked[-1], new)
-    for row, line in enumerate(rows):
-        match = _OWN_LINE.match(line)
-        if row != title and row not in logged and match and match.group("number") == old and not _HEADING.match(line):
-            rows[row] = _put(line, match, new)
-    return "".join(rows)
-
-
-def _put(line: str, match: re.Match[str], new: str) -> str:
-    start, end = match.span("number")
-    return line[:start] + new + line[end:]
-
-
-# -- the same version elsewhere ------------------------------------------------------------------------------------
-
-
-def _elsewhere(
-    cells: Sequence[Cell],
-    code: Mapping[int, CodeCell],
-    title: Cell | None,
-    entries: Sequence[Entry],
-    old: set[str],
-    new: str,
-    texts: dict[int, str],
-) -> None:
-    logged = {(entry.cell, row) for entry in entries for row in range(entry.row, entry.end)}
-    for cell in cells:
-        if cell.number in code:
-            texts[cell.number] = _in_code(code[cell.number], old, new)
-        elif cell.kind == "markdown" and (title is None or cell.number != title.number):
-            rows = cell.text.splitlines(keepends=True)
-            for row, line in enumerate(rows):
-                match = _OWN_LINE.match(line)
-                if (
-                    match
-                    and match.group("number") in old
-                    and (cell.number, row) not in logged
-                    and not _HEADING.match(line)
-                ):
-                    rows[row] = _put(line, match, new)
-            texts[cell.number] = "".join(rows)
-
-
-def _in_code(cell: CodeCell, old: set[str], new: str) -> str:
-    """Replace the version in ``VERSION = "…"`` and in what a print says."""
-    cuts: list[tuple[int, int]] = []
-    for line in cell.module.body:
-        for part in line.body if isinstance(line, cst.SimpleStatementLine) else ():
-            if isinstance(part, cst.Assign) and len(part.targets) == 1 and isinstance(part.targets[0].target, cst.Name):
-                if _NAME.match(part.targets[0].target.value) and isinstance(part.value, cst.SimpleString):
-                    value = re.fullmatch(rf"[rRuU]?(['\"]+)[vV]?(?P<number>{_NUMBER})\1", part.value.value)
-                    if value and value.group("number") in old:
-                        at = cell.span(part.value)[0]
-                        cuts.append((at + value.start("number"), at + value.end("number")))
-            elif isinstance(part, cst.Expr) and isinstance(part.value, cst.Call):
-                func = part.value.func
-                if isinstance(func, cst.Name) and func.value == "print":
-                    start, end = cell.span(part.value)
-                    cuts += [
-                        match.span("number")
-                        for match in _MARKED.finditer(cell.code, start, end)
-                        if match.group("number") in old
-                    ]
-    text = cell.code
-    for start, end in sorted(cuts, reverse=True):
-        text = text[:start] + new + text[end:]
-    return cell.masked.restore(text)
-
-
-# -- the changelog -------------------------------------------------------------------------------------------------
 
 
 def _entries(cells: Sequence[Cell], title: Cell | None) -> list[Entry]:
@@ -290,10 +148,10 @@ def _entries(cells: Sequence[Cell], title: Cell | None) -> list[Entry]:
             if entry is not None:
                 found.append(entry)
                 continue
-            heading = _HEADING.match(line) or _BOLD.match(line)
+            heading = HEADING.match(line) or _BOLD.match(line)
             if heading:
                 under_log = bool(_LOG_TITLE.search(heading.group("text")))
-    return _one_log(found, _title_version(title) if title is not None else None)
+    return _one_log(found, stands)
 
 
 def _one_log(found: list[Entry], stands: str | None) -> list[Entry]:
@@ -314,7 +172,7 @@ def _entry(cell: Cell, rows: list[str], row: int, under_log: bool) -> Entry | No
     line = rows[row]
     if re.match(r"(?i)[\W_]*(?:(?:current|notebook|latest)[ \t]+)?version[*_]*[ \t]*:", line) and line[:1] != "#":
         return None  # "Version: 1.2" says what the notebook is, and "Version 1.2: …" what was done
-    heading, bold, bullet = _HEADING.match(line), _BOLD.match(line), _BULLET.match(line)
+    heading, bold, bullet = HEADING.match(line), _BOLD.match(line), _BULLET.match(line)
     if heading is not None or bold is not None:
         text = heading.group("text") if heading is not None else bold.group("text") if bold is not None else ""
         match = _log_number(text, under_log)
@@ -327,7 +185,7 @@ def _entry(cell: Cell, rows: list[str], row: int, under_log: bool) -> Entry | No
         level = len(heading.group("marks"))
         return Entry(cell.number, row, _block_end(rows, row, level), number, f"heading{level}", announced)
     if bullet is not None:
-        match = re.match(rf"[*_`\[(]*(?:(?:version|ver\.?|v)\s*)?(?P<number>{_NUMBER})\b", bullet.group("text"), re.I)
+        match = re.match(rf"[*_`\[(]*(?:(?:version|ver\.?|v)\s*)?(?P<number>{NUMBER})\b", bullet.group("text"), re.I)
         marked = match is not None and re.match(r"(?i)[*_`\[(]*v", bullet.group("text")) is not None
         if match is None or "." not in match.group("number") or not (marked or under_log):
             return None
@@ -341,7 +199,7 @@ def _entry(cell: Cell, rows: list[str], row: int, under_log: bool) -> Entry | No
 
 def _log_number(text: str, under_log: bool) -> re.Match[str] | None:
     """Return the version of a heading that belongs to a changelog."""
-    for pattern in (_MARKED, _LOOSE):
+    for pattern in (MARKED, _LOOSE):
         match = pattern.search(text)
         if match is None:
             continue
@@ -350,7 +208,7 @@ def _log_number(text: str, under_log: bool) -> re.Match[str] | None:
             continue
         said = bool(_LOG_WORD.search(before))
         bare = not re.search(r"\w", before)
-        if pattern is _MARKED:
+        if pattern is MARKED:
             alone = re.match(r"[\s`)\]]*(?:\*\*|__|$|[:(\[–—-]|\d{4})", text[match.end() :])
             if under_log or said or (bare and alone):
                 return match
@@ -363,7 +221,7 @@ def _log_number(text: str, under_log: bool) -> re.Match[str] | None:
 
 def _block_end(rows: list[str], row: int, level: int) -> int:
     for later in range(row + 1, len(rows)):
-        heading = _HEADING.match(rows[later])
+        heading = HEADING.match(rows[later])
         if (heading and len(heading.group("marks")) <= level) or re.fullmatch(
             r"\s*(?:-{3,}|\*{3,}|_{3,})\s*", rows[later]
         ):
@@ -377,7 +235,7 @@ def _bold_end(rows: list[str], row: int) -> int:
     last = later
     while later < len(rows):
         line = rows[later]
-        if _HEADING.match(line) or _BOLD.match(line):
+        if HEADING.match(line) or _BOLD.match(line):
             break
         if line.strip():
             if not (_BULLET.match(line) or line.startswith((" ", "\t"))) and not rows[later - 1].strip():
@@ -402,7 +260,7 @@ def _add_entry(
     rows = text.splitlines(keepends=True)
     plain = text.splitlines()
     newline = "\r\n" if "\r\n" in text else "\n"
-    keys = [_key(entry.number) for entry in entries]
+    keys = [key(entry.number) for entry in entries]
     falling = sum(a > b for a, b in itertools.pairwise(keys))
     rising = sum(a < b for a, b in itertools.pairwise(keys))
     newest = max(range(len(keys)), key=lambda at: (keys[at], at if rising > falling else -at))
@@ -447,7 +305,7 @@ def _modelled(rows: list[str], model: Entry, new: str, lines: Sequence[str], now
     head = rows[model.row]
     match = next(
         match
-        for pattern in (_MARKED, _LOOSE, re.compile(rf"(?P<number>{re.escape(model.number)})(?!\w)"))
+        for pattern in (MARKED, _LOOSE, re.compile(rf"(?P<number>{re.escape(model.number)})(?!\w)"))
         for match in pattern.finditer(head)
         if match.group("number") == model.number
     )

@@ -73,7 +73,9 @@ def numbers(values: npt.NDArray[np.float64], *, missing: npt.NDArray[np.bool_], 
     if not missing.any():
         return pd.Series(values.astype(np.int64) if whole and len(values) else values)
     if bool((np.isnan(values) & ~missing).any()):
-        return pd.Series(np.where(missing, None, values.astype(object)), dtype=object)  # type: ignore[call-overload,no-any-return]
+        cells: Any = values.astype(object)
+        cells[missing] = None
+        return pd.Series(cells, dtype="object")
     return pd.Series(pd.arrays.FloatingArray(np.where(missing, 1.0, values), missing))
 
 

@@ -194,6 +194,7 @@ def _what(cells: Any) -> str:
     first = next((cell for cell in cells if cell is not None), None)
     if isinstance(first, (str, bytes, np.str_)):
         return "text"
-    if isinstance(first, (list, tuple, set, Mapping)) or (is_array(first) and len(first.shape)):
+    shape: Any = getattr(first, "shape", ())
+    if isinstance(first, (list, tuple, set, Mapping)) or (is_array(first) and len(shape)):
         return "several values in a row"
     return f"{type(first).__name__} values" if first is not None else "nothing"

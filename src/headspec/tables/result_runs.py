@@ -76,8 +76,8 @@ class Runs:
         known = self.labels[key]
         wanted = list(dict.fromkeys(clean(str(label).strip()) if key != "pruning_level" else label for label in labels))
         if unknown := [label for label in wanted if label not in known]:
-            shown = [percent(label) for label in known] if key == "pruning_level" else known
-            what = [percent(label) for label in unknown] if key == "pruning_level" else unknown
+            shown = [percent(float(label)) for label in known] if key == "pruning_level" else known
+            what = [percent(float(label)) for label in unknown] if key == "pruning_level" else unknown
             raise DataError(
                 f"{argument or key} has {listing(what)}, which the results do not have; there: {listing(shown, limit=20) or 'none'}"
             )

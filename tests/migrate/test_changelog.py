@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from headspec.migrate.changelog import next_number
+from headspec.migrate.version import next_number
 
 F = "visualize_entropy_heatmap"
 ENTRY = f"Plots are drawn with headspec: `{F}`"
@@ -42,7 +42,9 @@ def test_the_last_component_is_counted_up() -> None:
         ("# Demo v1.2 of Mistral-7B-v0.1 (v1.9)\ntext", "# Demo v1.2 of Mistral-7B-v0.1 (v1.10)\ntext"),
         ("# Demo\n\nVersion: 3\n", "# Demo\n\nVersion: 4\n"),
         ("# Demo\n\n**Version:** 0.3.9 (beta)", "# Demo\n\n**Version:** 0.3.10 (beta)"),
-        ("Demo V2\n=======\n", "Demo V3\n=======\n"),
+        ("Demo: V2\n=======\n", "Demo: V3\n=======\n"),
+        ("# Pruning Llama v2 (v1.4)", "# Pruning Llama v2 (v1.5)"),
+        ("# Pruning of heads, version 7", "# Pruning of heads, version 8"),
         ("# Demo (v0.0.56 2025-04-19 22:18:01)", "# Demo (v0.0.57 2025-04-19 22:18:01)"),
         ("# Demo (v0.0.56-beta)", "# Demo (v0.0.57-beta)"),
         ("<h1>Demo v1.0</h1>", "<h1>Demo v1.1</h1>"),
@@ -67,6 +69,10 @@ def test_the_version_of_the_title(texts, old, new) -> None:
         "plain text, v1.2",
         "## 2.1 Results (see v)",
         "# Demo\n\nUses torch 2.1.0",
+        "# Pruning Llama v2",
+        "# Heads of Mistral v0.1",
+        "# Demo v2",
+        "# Demo\n\nVersion 2 of the model is used.\n",
     ],
 )
 def test_no_version_is_invented(texts, text) -> None:
@@ -191,3 +197,10 @@ def test_the_version_can_be_left_alone(texts) -> None:
 def test_nothing_is_counted_up_where_no_code_changed(migrate, imports, entropy) -> None:
     done = migrate(("markdown", "# T (v1.0)"), imports, entropy.replace("return fig", "return 3"), f"{F}(e)")
     assert not done.changed
+
+
+def test_a_bare_number_in_the_title_counts_if_other_places_know_it(texts) -> None:
+    cells, _ = texts("# Demo v2", ("code", "NOTEBOOK_VERSION = '2'"))
+    assert cells == ["# Demo v3", "NOTEBOOK_VERSION = '3'"]
+    cells, _ = texts("# Demo v2\n\n### Changes in v2:\n- a\n")
+    assert cells[0].startswith("# Demo v3\n\n### Changes in v3:\n- ")

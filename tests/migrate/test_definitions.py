@@ -240,3 +240,15 @@ def test_a_notebook_in_another_language_is_left_alone(make, migrate_data, entrop
     done = migrate_data(data)
     assert not done.changed
     assert "not Python" in done.report.text()
+
+
+@pytest.mark.parametrize("name", ["display", "headspec"])
+def test_names_that_the_new_code_needs_have_to_be_free(migrate, imports, entropy, name) -> None:
+    done = migrate(imports, entropy, f"{name} = 3", CALL)
+    assert not done.changed
+    assert f"the name {name}" in done.why("visualize_entropy_heatmap")
+
+
+def test_a_cell_that_installs_packages_is_named(migrate, imports, entropy) -> None:
+    done = migrate("!pip install -q matplotlib", imports, entropy, CALL)
+    assert any("cell 1 installs packages" in note for note in done.report.notes)

@@ -242,3 +242,38 @@ def test_importing_the_command_does_not_import_libcst() -> None:
     code = "import sys, headspec.migrate.cli; print('libcst' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_an_error_that_nobody_foresaw_does_not_stop_the_rest(command, book, monkeypatch) -> None:
+    from headspec.migrate import engine
+
+    other = book.with_name("other.ipynb")
+    other.write_bytes(book.read_bytes())
+    true = engine.migrate_bytes
+
+    def odd(data: bytes, **options: object):
+        if not called:
+            called.append(1)
+            raise KeyError("odd")
+        return true(data, **options)
+
+    called: list[int] = []
+    monkeypatch.setattr(engine, "migrate_bytes", odd)
+    old = book.read_bytes()
+    code, out = command(book, other)
+    assert code == 1
+    assert "should not happen: KeyError" in out
+    assert book.read_bytes() == old
+    assert other.read_bytes() != old
+
+
+def test_a_result_that_fails_its_checks_is_not_written(command, book, monkeypatch) -> None:
+    from headspec.migrate import engine
+
+    monkeypatch.setattr(engine, "rewrite", lambda cell, edits: "this is (no Python")
+    old = book.read_bytes()
+    code, out = command(book)
+    assert code == 1
+    assert book.read_bytes() == old
+    assert "would" in out
+    assert [path.name for path in book.parent.iterdir()] == ["book.ipynb"]

@@ -98,19 +98,20 @@ def bump(cells: Sequence[Cell], code: Mapping[int, CodeCell], lines: Sequence[st
     """
     result = Bump()
     title = title_cell(cells)
-    entries = _entries(cells, title)
+    found = _candidates(cells, title)
+    known = in_code(code.values()) | {entry.number for entry in found if entry.announced}
+    stands = title_version(title, known) if title is not None else None
+    entries = _one_log(found, stands)
     newest = max((entry.number for entry in entries), key=key, default=None)
-    stands = stands
     if title is None:
         result.notes.append("no title cell: the version is left alone")
     elif stands is None:
         result.notes.append("the title cell carries no version: none was invented")
     if newest is None:
         result.notes.append("no changelog: none was invented")
-    known = [number for number in (stands, newest) if number is not None]
-    if not known:
+    current = max((number for number in (stands, newest) if number is not None), key=key, default=None)
+    if current is None:
         return result
-    current = max(known, key=key)
     if stands is not None and newest is not None and key(stands) != key(newest):
         result.notes.append(
             f"the title says {stands} and the newest changelog entry {newest}: {current} was taken as the current one"
@@ -119,25 +120,24 @@ def bump(cells: Sequence[Cell], code: Mapping[int, CodeCell], lines: Sequence[st
     texts = {cell.number: cell.text for cell in cells}
     old = {number for number in (stands, current) if number is not None}
     if title is not None and stands is not None:
-        texts[title.number] = _retitle(
-            title.text, stands, result.new, {e.row for e in entries if e.cell == title.number}
-        )
-    _elsewhere(cells, code, title, entries, old, result.new, texts)
+        texts[title.number] = retitle(title, stands, result.new, [e.row for e in entries if e.cell == title.number])
+    logged = {(entry.cell, row) for entry in entries for row in range(entry.row, entry.end)}
+    texts.update(elsewhere(cells, code, title, logged, old, result.new))
     if entries:
         result.entry = _add_entry(texts, entries, result.new, lines, now)
     result.texts = {cell.number: texts[cell.number] for cell in cells if texts[cell.number] != cell.text}
     return result
 
 
-def _entries(cells: Sequence[Cell], title: Cell | None) -> list[Entry]:
-    """Find the changelog: headings, bold lines, list items or table rows that begin with a version."""
+def _candidates(cells: Sequence[Cell], title: Cell | None) -> list[Entry]:
+    """Find what may be entries: headings, bold lines, list items or table rows that begin with a version."""
     found: list[Entry] = []
     under_log = False
     for cell in cells:
         if cell.kind != "markdown":
             continue
         rows = cell.text.splitlines()
-        skip = _title_row(cell.text) if title is not None and cell.number == title.number else None
+        skip = title_row(cell) if title is not None and cell.number == title.number else None
         fenced = False
         for row, line in enumerate(rows):
             if line.lstrip().startswith(("```", "~~~")):
@@ -151,7 +151,7 @@ def _entries(cells: Sequence[Cell], title: Cell | None) -> list[Entry]:
             heading = HEADING.match(line) or _BOLD.match(line)
             if heading:
                 under_log = bool(_LOG_TITLE.search(heading.group("text")))
-    return _one_log(found, stands)
+    return found
 
 
 def _one_log(found: list[Entry], stands: str | None) -> list[Entry]:
@@ -335,9 +335,10 @@ def _dated(text: str, now: dt.datetime) -> str:
     for pattern, form in _DATES:
         match = pattern.search(text)
         if match:
-            # %-d is not known everywhere.
-            day = form.replace("%-d", str(now.day))
-            return text[: match.start()] + now.strftime(day) + text[match.end() :]
+            # The names of months are English whatever the locale, and %-d is not known everywhere.
+            month = _MONTHS[now.month - 1]
+            form = form.replace("%-d", str(now.day)).replace("%B", month).replace("%b", month[:3])
+            return text[: match.start()] + now.strftime(form) + text[match.end() :]
     return text
 
 

@@ -101,6 +101,9 @@ def _one(path: Path, error: str | None, args: argparse.Namespace) -> tuple[Repor
         return Report(path=str(path), status="failed", error=str(problem)), ""
     except (RecursionError, MemoryError):
         return Report(path=str(path), status="failed", error="too large or nested too deeply: left as it is"), ""
+    except Exception as problem:  # one notebook that no one foresaw must not stop a folder of a hundred
+        words = f"left as it is, after an error that should not happen: {type(problem).__name__}: {problem}"
+        return Report(path=str(path), status="failed", error=words), ""
     return report, ""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,11 @@ def migrate_bytes(
     texts, moves = _settle(cells, program, folder, report)
     if texts:
         report.status = "changed"
+        report.notes += [
+            f"cell {cell.number} installs packages: headspec has to be among them"
+            for cell in program.cells
+            if any(re.search(r"\b(?:pip|conda)\b.*\binstall\b", line) for line in cell.masked.lines.values())
+        ]
         if version and not script:
             texts = _count_up(cells, program, texts, moves, report, now or dt.datetime.now())
     after = Program.read(_with(cells, texts), script=script, known=[program])

@@ -165,7 +165,8 @@ def _back_up(source: Source) -> Path:
     while True:
         path = source.target.with_name(f"{source.target.name}.bak" + (f".{count}" if count else ""))
         try:
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+            handle = os.open(path, flags, 0o666)
         except FileExistsError:
             count += 1
             continue

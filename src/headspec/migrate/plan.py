@@ -50,6 +50,9 @@ def _names_taken(program: Program, survey: Survey, active: Iterable[Group]) -> N
     for group in active:
         if group.reasons or group.ready:
             continue
+        for name in ("headspec", "display"):
+            if name in program.bound:
+                group.refuse(f"the notebook uses the name {name} for something of its own")
         if (group.name, None) in staying and not (group.local == group.name and group.owner is None):
             group.refuse(f"the name {group.name} stands for another function that stays")
         elif group.local != group.name or group.module is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,11 @@ def test_ci_runs_the_command_of_the_readme() -> None:
     found = re.search(r"<!-- test command -->\n```\n(.+)\n```", TEXT)
     assert found is not None
     assert "pytest" in found.group(1)
+    extraction = next(line for line in script.splitlines() if line.startswith("command="))
+    taken = subprocess.run(
+        ["bash", "-c", f'{extraction}; printf %s "$command"'], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    assert taken == found.group(1)
 
 
 @pytest.mark.parametrize("extra", ["site", "parquet", "migrate", "dev"])

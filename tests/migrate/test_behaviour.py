@@ -112,11 +112,15 @@ class Pyplot(types.SimpleNamespace):
 
 
 class Chart:
-    def __init__(self, data: Any) -> None:
+    def __init__(self, data: Any, stage: Stage) -> None:
         self.content = [str(data)]
+        self.stage = stage
+
+    def show(self) -> None:
+        self.stage.show(self.content)
 
 
-def perform(cells: list[str], stage: Stage) -> None:
+def perform(cells: list[str], stage: Stage, *, script: bool = False) -> None:
     """Run cells as a notebook does: the last expression is shown, and what is open at the end of a cell too."""
 
     def display(value: Any) -> None:
@@ -125,7 +129,7 @@ def perform(cells: list[str], stage: Stage) -> None:
 
     headspec = types.ModuleType("headspec")
     headspec.save = lambda chart, path: stage.save(path, chart.content)  # type: ignore[attr-defined]
-    chart: Callable[..., Chart] = lambda entropy_values, title="x": Chart(entropy_values)  # noqa: E731
+    chart: Callable[..., Chart] = lambda entropy_values, title="x": Chart(entropy_values, stage)  # noqa: E731
     names: dict[str, Any] = {"plt": Pyplot(stage), "display": display}
     for number, text in enumerate(cells):
         stage.cell = number
@@ -133,12 +137,13 @@ def perform(cells: list[str], stage: Stage) -> None:
         if len(lines) < len(text.splitlines()):
             names.update({"headspec": headspec} | ({F: chart} if F in text else {}))
         tree = ast.parse("\n".join(lines))
-        quiet = text.rstrip().endswith(";")
+        quiet = script or text.rstrip().endswith(";")
         last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) and not quiet else None
         exec(compile(tree, "<cell>", "exec"), names)
         if isinstance(last, ast.Expr):
             display(eval(compile(ast.Expression(last.value), "<cell>", "eval"), names))
-        names["plt"].show()
+        if not script:
+            names["plt"].show()
 
 
 DATA = st.integers(1, 9).map(lambda n: f"'e{n}'")
@@ -200,30 +205,40 @@ LOCAL = st.sampled_from(
 )
 
 
-def compare(migrate: Any, body: str, wrapper: str, cells: list[str]) -> str:
+def compare(run: Any, body: str, wrapper: str, cells: list[str], *, script: bool = False) -> str:
     start = "import matplotlib.pyplot as plt\nx = 1"
     other = "def other(d):\n    plt.figure()\n    plt.plot(d)\n"
     definition = HEAD + BODIES[body].format(save=SAVE)
     book = [start, definition, other, "def w(d):\n" + indented([wrapper]), *cells]
+    if script:
+        book = ["\n\n".join(book)]
     before = Stage()
     try:
-        perform(book, before)
+        perform(book, before, script=script)
     except Exception:  # a notebook that does not run before tells nothing
         return "does not run"
-    done = migrate(*book)
+    done = run(book[0].encode(), script=True) if script else run(*book)
     if not done.changed:
         return "left"
     after = Stage()
-    perform(done.cells, after)
-    story = "\n\n".join(book[4:]) + "\n------\n" + "\n\n".join(done.cells[3:])
+    perform(done.cells, after, script=script)
+    story = "\n\n".join(book[-len(cells) :]) + "\n------\n" + "\n\n".join(done.cells[3 * (not script) :])
     assert after.shown == before.shown, story
     assert after.saved == before.saved, story
     return "moved"
 
 
 @given(st.sampled_from(sorted(BODIES)), LOCAL, st.lists(CELL, min_size=1, max_size=3))
-@settings(max_examples=250, deadline=None)
-def test_what_is_shown_and_saved_stays(migrate, body, wrapper, cells) -> None:
+@settings(max_examples=120, deadline=None)
+def test_what_a_notebook_shows_and_saves_stays(migrate, body, wrapper, cells) -> None:
     outcome = compare(migrate, body, wrapper, cells)
+    event(outcome)
+    assume(outcome != "does not run")
+
+
+@given(st.sampled_from(sorted(BODIES)), LOCAL, st.lists(CELL, min_size=1, max_size=2))
+@settings(max_examples=60, deadline=None)
+def test_what_a_script_shows_and_saves_stays(migrate_data, body, wrapper, cells) -> None:
+    outcome = compare(migrate_data, body, wrapper, cells, script=True)
     event(outcome)
     assume(outcome != "does not run")

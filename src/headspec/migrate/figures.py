@@ -15,7 +15,7 @@ import libcst as cst
 from headspec.migrate.cells import CodeCell, literal, walk
 from headspec.migrate.known import words
 from headspec.migrate.namespace import Program
-from headspec.migrate.results import ChartCall, place, savefig_reason
+from headspec.migrate.results import ChartCall, after, place, savefig_reason
 
 _NEUTRAL = words(
     "style rc rcParams ion ioff switch_backend get_cmap cm colormaps rcdefaults get_backend rc_context isinteractive "
@@ -220,6 +220,8 @@ class _Walk:
         statement: cst.BaseSmallStatement | None = None,
     ) -> None:
         chart = self.calls.get(id(call))
+        if isinstance(call.func, cst.Name) and call.func.value in self.program.showers:
+            self.shown_by(call, call.func.value, state)
         if chart is not None:
             self.chart(chart, state)
             return
@@ -244,6 +246,20 @@ class _Walk:
             self.foreign(state)
         elif self.program.draws(call) or (isinstance(call.func, cst.Attribute) and _PLOTS.search(call.func.attr.value)):
             state.foreign = True
+
+    def shown_by(self, call: cst.Call, name: str, state: _State) -> None:
+        """Take in that a function shows or closes whatever is open where it is called."""
+        if state.foreign:
+            for chart in self.calls.values():
+                if chart.function is not None and chart.function.name.value == name:
+                    why = f"{name} shows other figures as well ({place(self.cell, call)})"
+                    self.findings.refuse(chart, why)
+        for chart in state.open:
+            if chart in state.maybe_closed or not after(chart, call):
+                self.findings.refuse(chart, f"{name} may show its figure ({place(self.cell, call)})")
+            chart.shown_elsewhere = True
+        state.shown = [*state.shown, *state.open]
+        state.open, state.current, state.foreign = [], set(), False
 
     def chart(self, chart: ChartCall, state: _State) -> None:
         if not chart.own_figure:
@@ -332,10 +348,9 @@ class _Walk:
             for chart in state.open:
                 if chart in state.maybe_closed:
                     self.findings.refuse(chart, f"it may be closed before it is shown ({chart.where})")
-            if ours:
-                for chart in state.open:
-                    if alone not in chart.shown_at and chart not in state.shown:
-                        chart.shown_at.append(alone)
+            for chart in state.open:
+                if alone not in chart.shown_at and chart not in state.shown:
+                    chart.shown_at.append(alone)
         self.settle(state)
         state.shown = [*state.shown, *state.open] if ours else []
         state.open, state.current, state.foreign = [], set(), False
@@ -384,6 +399,8 @@ class _Walk:
     def save(self, call: cst.Call, alone: cst.BaseSmallStatement | None, state: _State) -> None:
         charts = state.charts
         if not charts:
+            if alone is not None:
+                self.findings.vote(alone, "keep")
             return
         why = savefig_reason(self.cell, call)
         if any(chart in self.leaked for chart in charts):
@@ -413,7 +430,7 @@ def trace(program: Program, calls: Sequence[ChartCall]) -> Findings:
     leaks: dict[str, list[ChartCall]] = {}
     while True:
         for call in calls:
-            call.shown_at, call.saves, call.closed_later = [], [], False
+            call.shown_at, call.saves, call.closed_later, call.shown_elsewhere = [], [], False, False
         findings, left = _trace_once(program, calls, leaks)
         if left.keys() <= leaks.keys():
             return findings
@@ -449,6 +466,8 @@ def _trace_once(
             stays += [chart for chart in state.charts if chart in walker.leaked and chart not in stays]
             if name and stays:
                 left[name] = stays
+                for chart in stays if program.script else ():
+                    findings.refuse(chart, f"{name} leaves its figure open for a caller to show ({chart.where})")
     for votes in findings.votes.values():
         for vote in votes:
             if isinstance(vote, ChartCall) and any(other is not vote for other in votes):

@@ -13,7 +13,7 @@ from headspec.migrate.cells import CodeCell, dotted, literal
 from headspec.migrate.groups import Group, ImportSite
 from headspec.migrate.namespace import Program
 from headspec.migrate.plan import Plan
-from headspec.migrate.results import ChartCall, Use, place, reassigned, save_target
+from headspec.migrate.results import ChartCall, Use, beside, kept, place, save_target, under
 from headspec.migrate.rewrite import Edits, Guard, Piece
 
 
@@ -191,21 +191,7 @@ class _Mover:
         """Tell whether the chart of a call has to have a name, for statements that follow."""
         if call.kind == "assign" or call.saves:
             return True
-        return any(not self._beside(call, statement) for statement in self._placing(call)[0])
-
-    def _path(self, cell: CodeCell, statement: cst.BaseSmallStatement) -> tuple[cst.CSTNode, ...]:
-        return tuple(reversed([up for up in cell.above(statement) if isinstance(up, cst.BaseSuite)]))
-
-    def _beside(self, call: ChartCall, statement: cst.BaseSmallStatement) -> bool:
-        """Tell whether a statement stands in the same block as a call."""
-        assert call.statement is not None
-        return self._path(call.cell, call.statement) == self._path(call.cell, statement)
-
-    def _under(self, call: ChartCall, statement: cst.BaseSmallStatement) -> bool:
-        """Tell whether a statement happens only where the call has happened."""
-        assert call.statement is not None
-        own = self._path(call.cell, call.statement)
-        return self._path(call.cell, statement)[: len(own)] == own
+        return any(not beside(call, statement) for statement in self._placing(call)[0])
 
     def _placing(self, call: ChartCall) -> tuple[list[cst.BaseSmallStatement], bool]:
         """Return the pyplot statements that become ones that show a chart, and whether the call itself shows it.
@@ -213,35 +199,32 @@ class _Mover:
         A notebook shows every figure that is open at the end of its cell: a ``plt.show()`` under a condition decides
         only where the figure may be closed instead. In a script nothing else shows it.
         """
+        if call.shown_elsewhere:
+            return [], True
         uses = {id(use.statement) for use in call.uses}
         shows = [statement for statement in call.shown_at if id(statement) not in uses]
-        gone = [statement for statement in shows if statement in self.gone]
+        gone = [statement for statement in shows if statement in self.gone and kept(call, statement, self.plan.calls)]
         if self.program.script or call.closed_later:
-            here = [statement for statement in gone if self._under(call, statement) and self._kept(call, statement)]
-            return here, len(here) < len(shows) or (call.shows and (call.known is not None or not self.program.script))
-        here = [statement for statement in gone if self._beside(call, statement) and self._kept(call, statement)]
+            here = [statement for statement in gone if under(call, statement)]
+            return here, len(here) < len(shows) or self._shows(call)
+        here = [statement for statement in gone if beside(call, statement)]
         own = [
             statement
             for statement in call.shown_at
-            if id(statement) in uses and call.cell.parent(statement) is not None and self._beside(call, statement)
+            if id(statement) in uses and call.cell.parent(statement) is not None and beside(call, statement)
         ]
         return here, not here and not own and (call.shows or not call.closes)
 
-    def _kept(self, call: ChartCall, statement: cst.BaseSmallStatement) -> bool:
-        """Tell whether the name of a chart still means it at a later statement."""
-        if call.variable is not None:
-            return not reassigned(call, call.variable, statement)
-        start, stop = call.cell.span(call.node)[1], call.cell.span(statement)[0]
-        return not any(
-            start < other.cell.span(other.node)[0] < stop
-            for other in self.plan.calls
-            if other is not call and other.cell is call.cell and other.kind != "assign"
-        )
+    def _shows(self, call: ChartCall) -> bool:
+        """Tell whether a call of old showed its figure by itself, and what takes its place does not."""
+        return call.shows and (call.known is not None or not self._shown_inside(call))
 
     def _displayed(self, call: ChartCall) -> bool:
         """Tell whether the old call had its figure shown."""
+        if call.shown_elsewhere:
+            return True
         if self.program.script:
-            return bool(call.shown_at) or (call.shows and call.known is not None)
+            return bool(call.shown_at) or self._shows(call)
         if call.known is None and self._shown_inside(call):
             return False
         return bool(call.shown_at) or call.shows or not (call.closes or call.closed_later)
@@ -293,7 +276,9 @@ class _Mover:
             pieces.append(f"headspec.save({name}, {path_text(call.cell, save)})")
         if named:
             self._later(call, name)
-        if shown and (not named or self._placing(call)[1] or call.kind in ("display", "show")):
+        if call.kind == "display":
+            pieces.append(f"display({name})")
+        elif shown and (not named or self._placing(call)[1] or call.kind == "show"):
             pieces.append(self._show(call, name, statement))
         return pieces
 

@@ -10,7 +10,7 @@ from functools import cached_property
 import libcst as cst
 
 from headspec.migrate.cells import CodeCell, dotted, literal, root, walk
-from headspec.migrate.known import AMBIGUOUS, DRAWING
+from headspec.migrate.known import AMBIGUOUS, DRAWING, KNOWN
 from headspec.migrate.magics import Masked, mask
 from headspec.migrate.notebook_file import Cell
 
@@ -147,6 +147,32 @@ class Program:
             if not more:
                 return self.plotters - own
             own |= more
+
+    @cached_property
+    def showers(self) -> frozenset[str]:
+        """The functions that show or close every figure that is open, by themselves or through one another."""
+        found: set[str] = set()
+        while True:
+            more = {
+                name
+                for name, places in self.functions.items()
+                if name not in found and name not in KNOWN and any(self._shows(node, found) for _, node in places)
+            }
+            if not more:
+                return frozenset(found)
+            found |= more
+
+    def _shows(self, function: cst.FunctionDef, known: set[str]) -> bool:
+        for node in walk(function.body):
+            if isinstance(node, cst.Call):
+                name = self.pyplot(node.func)
+                if name == "show" or (
+                    name == "close" and any(isinstance(a.value, cst.SimpleString) for a in node.args)
+                ):
+                    return True
+                if isinstance(node.func, cst.Name) and node.func.value in known:
+                    return True
+        return False
 
     def _opens(self, function: cst.FunctionDef, known: set[str]) -> bool:
         return any(

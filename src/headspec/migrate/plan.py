@@ -14,7 +14,17 @@ from headspec.migrate.figures import Findings, trace
 from headspec.migrate.groups import Group, Survey
 from headspec.migrate.known import KNOWN
 from headspec.migrate.namespace import Program
-from headspec.migrate.results import ChartCall, context, follow, other_returns, place, reassigned
+from headspec.migrate.results import (
+    ChartCall,
+    after,
+    context,
+    follow,
+    kept,
+    other_returns,
+    place,
+    reassigned,
+    under,
+)
 
 
 @dataclass
@@ -81,6 +91,8 @@ def _attempt(program: Program, active: list[Group]) -> Plan:
                     plan.ready.append(call)
                 continue
             why = context(program, call)
+            if why is None and call.kind in ("display", "savefig", "show") and _gives_nothing(call):
+                why = "it returns nothing, and its result is used"
             if why is not None:
                 group.refuse(f"{why} ({call.where})")
             plan.calls.append(call)
@@ -93,9 +105,13 @@ def _attempt(program: Program, active: list[Group]) -> Plan:
     return plan
 
 
+def _gives_nothing(call: ChartCall) -> bool:
+    return call.definition is not None and call.definition.returns == "nothing"
+
+
 def _reset(call: ChartCall) -> None:
     call.uses, call.shown_at, call.saves = [], [], []
-    call.closed_later = False
+    call.closed_later = call.shown_elsewhere = False
 
 
 def _outdated(call: ChartCall) -> bool:
@@ -218,6 +234,12 @@ def _trace(program: Program, plan: Plan) -> None:
         for statement in call.saves:
             if call.variable is not None and reassigned(call, call.variable, statement):
                 _blame(plan, {call: [f"{call.variable} is set anew before its figure is saved ({call.where})"]})
+        uses = {id(use.statement) for use in call.uses}
+        for statement in call.shown_at if program.script else ():
+            if id(statement) in uses or after(call, statement):
+                continue
+            if not (under(call, statement) and kept(call, statement, plan.calls)):
+                _blame(plan, {call: [f"it is shown under a condition, together with others ({call.where})"]})
     for outer, calls in inner.items():
         charts = {id(_return_of(call)) for call in calls} | {
             id(use.statement) for call in calls for use in call.uses if use.kind == "return"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import libcst as cst
@@ -48,6 +48,7 @@ class ChartCall:
     # Found by following the figures through the cell:
     shown_at: list[cst.BaseSmallStatement] = field(default_factory=list)
     closed_later: bool = False
+    shown_elsewhere: bool = False
     saves: list[cst.BaseSmallStatement] = field(default_factory=list)
 
     @property
@@ -331,6 +332,40 @@ def reassigned(call: ChartCall, name: str, statement: cst.CSTNode) -> bool:
     return any(
         start <= cell.span(node)[0] < stop and _is_store(cell, node) and cell.owner(node, name) is owner
         for node in cell.names.get(name, ())
+    )
+
+
+def _path(cell: CodeCell, statement: cst.CSTNode) -> tuple[cst.CSTNode, ...]:
+    return tuple(reversed([up for up in cell.above(statement) if isinstance(up, cst.BaseSuite)]))
+
+
+def beside(call: ChartCall, statement: cst.CSTNode) -> bool:
+    """Tell whether a statement stands in the same block as a call."""
+    return call.statement is not None and _path(call.cell, call.statement) == _path(call.cell, statement)
+
+
+def under(call: ChartCall, statement: cst.CSTNode) -> bool:
+    """Tell whether a statement happens only where the call has happened."""
+    own = _path(call.cell, call.statement) if call.statement is not None else ()
+    return _path(call.cell, statement)[: len(own)] == own
+
+
+def after(call: ChartCall, statement: cst.CSTNode) -> bool:
+    """Tell whether a statement happens whenever the call has happened."""
+    own = _path(call.cell, call.statement) if call.statement is not None else ()
+    other = _path(call.cell, statement)
+    return own[: len(other)] == other
+
+
+def kept(call: ChartCall, statement: cst.CSTNode, calls: Iterable[ChartCall]) -> bool:
+    """Tell whether the name of a chart, its own or a temporary one, still means it at a later statement."""
+    if call.variable is not None:
+        return not reassigned(call, call.variable, statement)
+    start, stop = call.cell.span(call.node)[1], call.cell.span(statement)[0]
+    return not any(
+        start < other.cell.span(other.node)[0] < stop
+        for other in calls
+        if other is not call and other.cell is call.cell and other.kind != "assign"
     )
 
 

@@ -229,7 +229,7 @@ def compare(run: Any, body: str, wrapper: str, cells: list[str], *, script: bool
 
 
 @given(st.sampled_from(sorted(BODIES)), LOCAL, st.lists(CELL, min_size=1, max_size=3))
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_what_a_notebook_shows_and_saves_stays(migrate, body, wrapper, cells) -> None:
     outcome = compare(migrate, body, wrapper, cells)
     event(outcome)
@@ -237,7 +237,7 @@ def test_what_a_notebook_shows_and_saves_stays(migrate, body, wrapper, cells) ->
 
 
 @given(st.sampled_from(sorted(BODIES)), LOCAL, st.lists(CELL, min_size=1, max_size=2))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_what_a_script_shows_and_saves_stays(migrate_data, body, wrapper, cells) -> None:
     outcome = compare(migrate_data, body, wrapper, cells, script=True)
     event(outcome)

@@ -120,6 +120,12 @@ F = "visualize_entropy_heatmap"
         (f"{F}(e)\nlosses.plot()\nplt.show()", f"display({F}(e))\nlosses.plot()\nplt.show()"),
         (f"{F}(e)\nplot_losses(x)\nplt.show()", f"display({F}(e))\nplot_losses(x)\nplt.show()"),
         (
+            f"{F}(e, save_path=path)\npicture = plt.imread(path)\nplt.figure(figsize=(3, 3))\nplt.imshow(picture)\n"
+            "plt.axis('off')\nplt.show()",
+            f"chart = {F}(e)\nif path:\n    headspec.save(chart, path)\ndisplay(chart)\npicture = plt.imread(path)\n"
+            "plt.figure(figsize=(3, 3))\nplt.imshow(picture)\nplt.axis('off')\nplt.show()",
+        ),
+        (
             f"fig = {F}(e)\nplt.close(fig)\nfig, ax = plt.subplots()\nax.plot(x)\nfig.savefig('y.png')\nplt.close(fig)",
             f"fig = {F}(e)\nfig, ax = plt.subplots()\nax.plot(x)\nfig.savefig('y.png')\nplt.close(fig)",
         ),

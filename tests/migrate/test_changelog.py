@@ -204,3 +204,11 @@ def test_a_bare_number_in_the_title_counts_if_other_places_know_it(texts) -> Non
     assert cells == ["# Demo v3", "NOTEBOOK_VERSION = '3'"]
     cells, _ = texts("# Demo v2\n\n### Changes in v2:\n- a\n")
     assert cells[0].startswith("# Demo v3\n\n### Changes in v3:\n- ")
+
+
+def test_two_changelogs_that_are_kept_go_on_both_and_an_old_one_stays(texts) -> None:
+    title = "# T (v1.2)\n\n### New in v1.2:\n- a\n"
+    cells, _ = texts(title, "## Version history\n\n- v1.2: a\n- v1.1: b\n", "## Old history\n\n- v1.0: c\n- v0.9: d\n")
+    assert cells[0].startswith("# T (v1.3)\n\n### New in v1.3:\n- ")
+    assert cells[1].startswith(f"## Version history\n\n- v1.3: {BOTH}\n- v1.2: a\n")
+    assert cells[2] == "## Old history\n\n- v1.0: c\n- v0.9: d\n"

@@ -79,6 +79,15 @@ def test_lines_that_lack_their_ends_are_noticed(make) -> None:
     assert read.text == "# adef f():    pass"
 
 
+def test_pieces_that_were_not_lines_stay_the_pieces_that_they_were(make) -> None:
+    def cell(*pieces: str) -> dict[str, object]:
+        return {"cell_type": "markdown", "metadata": {}, "source": list(pieces)}
+
+    notebook = read_notebook(make(cell("# T (v1.0)", "", "text", "", "more\n", "end")))
+    changed = notebook.render({1: "# T (v1.1)textmore\nend"})
+    assert changed == make(cell("# T (v1.1)", "", "text", "", "more\n", "end"))
+
+
 def test_cells_without_a_usable_source_have_none(make) -> None:
     odd = [{"cell_type": "code"}, {"cell_type": "code", "source": None}, {"source": ["a", 1]}, {"cell_type": 3}]
     cells = read_notebook(make(*odd, "x")).cells

@@ -101,7 +101,8 @@ def bump(cells: Sequence[Cell], code: Mapping[int, CodeCell], lines: Sequence[st
     found = _candidates(cells, title)
     known = in_code(code.values()) | {entry.number for entry in found if entry.announced}
     stands = title_version(title, known) if title is not None else None
-    entries = _one_log(found, stands)
+    logs = _logs(found, stands)
+    entries = [entry for log in logs for entry in log]
     newest = max((entry.number for entry in entries), key=key, default=None)
     if title is None:
         result.notes.append("no title cell: the version is left alone")
@@ -123,8 +124,10 @@ def bump(cells: Sequence[Cell], code: Mapping[int, CodeCell], lines: Sequence[st
         texts[title.number] = retitle(title, stands, result.new, [e.row for e in entries if e.cell == title.number])
     logged = {(entry.cell, row) for entry in entries for row in range(entry.row, entry.end)}
     texts.update(elsewhere(cells, code, title, logged, old, result.new))
-    if entries:
-        result.entry = _add_entry(texts, entries, result.new, lines, now)
+    for log in logs:
+        # Of several changelogs those go on that have been kept up to date.
+        if any(entry.number == newest for entry in log):
+            result.entry = _add_entry(texts, log, result.new, lines, now)
     result.texts = {cell.number: texts[cell.number] for cell in cells if texts[cell.number] != cell.text}
     return result
 
@@ -154,18 +157,17 @@ def _candidates(cells: Sequence[Cell], title: Cell | None) -> list[Entry]:
     return found
 
 
-def _one_log(found: list[Entry], stands: str | None) -> list[Entry]:
-    """Keep the entries of one changelog: of one style, in one cell, counted as the title counts."""
+def _logs(found: list[Entry], stands: str | None) -> list[list[Entry]]:
+    """Return the changelogs: entries of one style in one cell, counted as the title counts."""
     if stands is not None:
         found = [entry for entry in found if entry.number.count(".") == stands.count(".")]
-    styles = [(entry.cell, entry.style) for entry in found]
-    if not styles:
-        return []
-    chosen = max(dict.fromkeys(styles), key=styles.count)
-    log = [entry for entry in found if (entry.cell, entry.style) == chosen]
+    logs: dict[tuple[int, str], list[Entry]] = {}
+    for entry in found:
+        logs.setdefault((entry.cell, entry.style), []).append(entry)
     # A single line that begins with a version may be anything, unless a heading or its words say what it is.
-    sure = any(entry.announced for entry in log) or len(log) > 1 or log[0].number == stands
-    return log if sure else []
+    return [
+        log for log in logs.values() if any(entry.announced for entry in log) or len(log) > 1 or log[0].number == stands
+    ]
 
 
 def _entry(cell: Cell, rows: list[str], row: int, under_log: bool) -> Entry | None:

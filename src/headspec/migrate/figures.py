@@ -18,8 +18,9 @@ from headspec.migrate.namespace import Program
 from headspec.migrate.results import ChartCall, after, place, savefig_reason
 
 _NEUTRAL = words(
-    "style rc rcParams ion ioff switch_backend get_cmap cm colormaps rcdefaults get_backend rc_context isinteractive "
-    "get_fignums fignum_exists rcsetup matplotlib Normalize Line2D Rectangle Circle MaxNLocator get_figlabels set_loglevel"
+    "style rc rcParams ion ioff switch_backend get_cmap cm rcdefaults get_backend rc_context isinteractive "
+    "get_fignums fignum_exists rcsetup matplotlib get_figlabels set_loglevel imread imsave interactive figaspect "
+    "register_cmap cycler getp setp np rcParamsDefault colormaps"
 )
 _LAYOUT = frozenset(("tight_layout", "draw", "pause", "subplots_adjust"))
 _NEW = frozenset(("figure", "subplots", "subplot_mosaic"))
@@ -313,7 +314,7 @@ class _Walk:
         statement: cst.BaseSmallStatement | None,
     ) -> None:
         first = name.split(".")[0]
-        if first in _NEUTRAL:
+        if first in _NEUTRAL or first[:1].isupper():  # pyplot's classes, Normalize say, touch no figure
             return
         if name == "show":
             self.show(alone, state)

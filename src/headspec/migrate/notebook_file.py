@@ -269,7 +269,7 @@ def _encode(cell: Cell, new: str, text: str) -> str:
     style = _style(raw, text)
     if cell.pieces is None:
         return style.quote(new)
-    lines = re.findall(r"[^\n]*\n|[^\n]+", new)
+    lines = _ragged(cell.pieces, new) if cell.ragged else re.findall(r"[^\n]*\n|[^\n]+", new)
     if not lines:
         return "[]"
     places = list(_items(text, cell.start))
@@ -277,6 +277,20 @@ def _encode(cell: Cell, new: str, text: str) -> str:
     spelling = {piece: text[start:end] for piece, (start, end) in zip(cell.pieces, places, strict=True)}
     opening, between, closing = _separators(text, cell, places)
     return f"[{opening}{between.join(spelling.get(line) or style.quote(line) for line in lines)}{closing}]"
+
+
+def _ragged(pieces: tuple[str, ...], new: str) -> list[str]:
+    """Divide a text as its pieces were divided, which was not at the ends of lines."""
+    head, start = 0, 0
+    while head < len(pieces) and new.startswith(pieces[head], start):
+        start += len(pieces[head])
+        head += 1
+    tail, stop = len(pieces), len(new)
+    while tail > head and stop - len(pieces[tail - 1]) >= start and new[:stop].endswith(pieces[tail - 1]):
+        stop -= len(pieces[tail - 1])
+        tail -= 1
+    middle = re.findall(r"[^\n]*\n|[^\n]+", new[start:stop])
+    return [*pieces[:head], *middle, *pieces[tail:]]
 
 
 def _separators(text: str, cell: Cell, places: list[tuple[int, int]]) -> tuple[str, str, str]:

@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("libcst")
-
 from headspec.migrate.engine import migrate_bytes
 from headspec.migrate.report import Report
 

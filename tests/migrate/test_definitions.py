@@ -25,6 +25,7 @@ def test_a_plotting_function_goes_with_its_comment_and_nothing_else(migrate, imp
         ("    return fig", "    print(f'mean {np.mean(entropy_values)}')\n    return fig", "prints values"),
         ("    return fig", "    np.save('x.npy', entropy_values)\n    return fig", "it calls numpy.save"),
         ("    return fig", "    fig.savefig('always.png')\n    return fig", "a file of its own choice"),
+        ("    return fig", "    np.set_printoptions(precision=3)\n    return fig", "it calls numpy.set_printoptions"),
         ("    return fig", "    history.append(1)\n    return fig", "history"),
         ("    return fig", "    entropy_values[0] = 0\n    return fig", "changes its argument"),
         ("    return fig", "    global last\n    last = fig\n    return fig", "sets names outside"),

@@ -74,7 +74,7 @@ def test_to_look_is_not_to_write(command, book, option) -> None:
     assert book.read_bytes() == old
     assert [path.name for path in book.parent.iterdir()] == ["book.ipynb"]
     if option == "--dry-run":
-        assert f"--- a/{book} (cell 2)" in out
+        assert f"--- a{book} (cell 2)" in out
         assert f"+from headspec import {F}" in out
         assert f"-def {F}(entropy_values" in out
     command(book)

@@ -21,6 +21,9 @@ _DESCRIPTION = """\
 Move the matplotlib plotting functions of notebooks over to headspec: definitions that a chart of headspec covers go,
 their calls are brought up to date, everything else stays byte for byte. What cannot be moved over safely is left and
 listed with its reason."""
+_EPILOG = """\
+Exit status: 0 if all went well, 1 if a file could not be migrated (the others are) or, with --check, if one would
+change, 2 if the command itself was wrong."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         The parser of ``headspec migrate``.
     """
     parser.description = _DESCRIPTION
+    parser.epilog = _EPILOG
     parser.add_argument("paths", nargs="+", metavar="NOTEBOOK", help="notebooks, Python files, folders of notebooks")
     parser.add_argument("--dry-run", action="store_true", help="show what would change, as a diff, and write nothing")
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a file would change")
@@ -120,7 +124,7 @@ def diff_lines(path: str, result: Result) -> Iterator[str]:
     for cell in result.document.cells:
         if cell.number not in result.texts or result.texts[cell.number] == cell.text:
             continue
-        name = path if result.document.format == "py" else f"{path} (cell {cell.number})"
+        name = path.lstrip("/") + ("" if result.document.format == "py" else f" (cell {cell.number})")
         old, new = cell.text.splitlines(), result.texts[cell.number].splitlines()
         for line in difflib.unified_diff(old, new, f"a/{name}", f"b/{name}", lineterm=""):
             yield "".join(char if char == "\t" else clean(char) for char in line)

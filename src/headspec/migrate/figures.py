@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import libcst as cst
 
 from headspec.migrate.cells import CodeCell, literal, walk
+from headspec.migrate.figure_state import NOTHING, OTHER, PENDING, Findings, State
 from headspec.migrate.known import words
 from headspec.migrate.namespace import Program
 from headspec.migrate.results import ChartCall, after, place, savefig_reason
@@ -30,78 +30,6 @@ _SEABORN_SETTINGS = words(
 )
 # Functions whose code is not at hand, and whose names say that they draw.
 _PLOTS = re.compile(r"(?i)plot|visuali[sz]e|draw|heat_?map|imshow|hist(?:ogram)?$|show_")
-_OTHER = "other"
-_PENDING = "pending"
-_NOTHING = "nothing"
-
-
-@dataclass
-class _State:
-    """What may be current: charts, a figure of other code, a new figure that nothing drew into yet."""
-
-    current: set[object] = field(default_factory=set)
-    open: list[ChartCall] = field(default_factory=list)
-    shown: list[ChartCall] = field(default_factory=list)
-    foreign: bool = False
-    pending: cst.BaseSmallStatement | None = None
-    maybe_closed: set[ChartCall] = field(default_factory=set)
-
-    def copy(self) -> _State:
-        return _State(
-            set(self.current),
-            list(self.open),
-            list(self.shown),
-            self.foreign,
-            self.pending,
-            set(self.maybe_closed),
-        )
-
-    def merge(self, other: _State) -> _State:
-        pending = self.pending if self.pending is other.pending else None
-        current = self.current | other.current
-        if bool(self.current) != bool(other.current):
-            current = current | {_NOTHING}
-        if pending is None and _PENDING in current:
-            current = (current - {_PENDING}) | {_OTHER}
-        return _State(
-            current,
-            [*self.open, *(call for call in other.open if call not in self.open)],
-            [*self.shown, *(call for call in other.shown if call not in self.shown)],
-            self.foreign or other.foreign,
-            pending,
-            self.maybe_closed | other.maybe_closed,
-        )
-
-    @property
-    def below(self) -> set[object]:
-        """What becomes current when the newest figure is closed."""
-        return {_OTHER} if self.foreign else set()
-
-    @property
-    def charts(self) -> list[ChartCall]:
-        return [item for item in self.current if isinstance(item, ChartCall)]
-
-
-@dataclass
-class Findings:
-    """What the walk decides: reasons per chart, and for each pyplot statement what it becomes."""
-
-    reasons: dict[ChartCall, list[str]] = field(default_factory=dict)
-    votes: dict[cst.BaseSmallStatement, list[object]] = field(default_factory=dict)
-
-    def refuse(self, call: ChartCall, why: str) -> None:
-        """Note a reason, once."""
-        known = self.reasons.setdefault(call, [])
-        if why not in known:
-            known.append(why)
-
-    def removed(self) -> list[cst.BaseSmallStatement]:
-        """Return the statements that only belonged to charts."""
-        return [statement for statement, votes in self.votes.items() if all(vote == "remove" for vote in votes)]
-
-    def vote(self, statement: cst.BaseSmallStatement, what: object) -> None:
-        """Note what one walk over a statement makes of it."""
-        self.votes.setdefault(statement, []).append(what)
 
 
 class _Walk:
@@ -126,7 +54,7 @@ class _Walk:
             if use.statement is not None and use.kind in ("close", "show", "display", "savefig", "layout")
         }
 
-    def block(self, statements: Sequence[cst.CSTNode], state: _State) -> _State:
+    def block(self, statements: Sequence[cst.CSTNode], state: State) -> State:
         for statement in statements:
             if isinstance(statement, (cst.FunctionDef, cst.ClassDef)):
                 continue
@@ -137,7 +65,7 @@ class _Walk:
                 state = self.compound(statement, state)
         return state
 
-    def compound(self, node: cst.CSTNode, state: _State) -> _State:
+    def compound(self, node: cst.CSTNode, state: State) -> State:
         if isinstance(node, cst.If):
             self.expression(node.test, state)
             taken = self.suite(node.body, state.copy())
@@ -169,14 +97,14 @@ class _Walk:
                 state = state.merge(end)
         return state
 
-    def suite(self, suite: cst.BaseSuite, state: _State) -> _State:
+    def suite(self, suite: cst.BaseSuite, state: State) -> State:
         if isinstance(suite, cst.SimpleStatementSuite):
             for part in suite.body:
                 self.simple(part, state)
             return state
         return self.block(suite.body, state)
 
-    def expression(self, node: cst.CSTNode, state: _State) -> None:
+    def expression(self, node: cst.CSTNode, state: State) -> None:
         for part in self.parts(node):
             self.event(part, None, state)
 
@@ -185,7 +113,7 @@ class _Walk:
         found = [part for part in walk(node, skip=(cst.Lambda, cst.FunctionDef)) if isinstance(part, cst.Call)]
         return sorted(found, key=lambda call: self.cell.span(call)[1])
 
-    def simple(self, statement: cst.BaseSmallStatement, state: _State) -> None:
+    def simple(self, statement: cst.BaseSmallStatement, state: State) -> None:
         named = self.named.get(id(statement))
         if named is not None:
             self.use(statement, *named, state)
@@ -194,7 +122,7 @@ class _Walk:
         for part in self.parts(statement):
             self.event(part, statement if part is whole else None, state, statement)
 
-    def use(self, statement: cst.BaseSmallStatement, call: ChartCall, kind: str, state: _State) -> None:
+    def use(self, statement: cst.BaseSmallStatement, call: ChartCall, kind: str, state: State) -> None:
         if kind == "close":
             # What is closed in a later cell was shown at the end of its own.
             if call not in state.shown and call.cell is self.cell and self.cell.function(statement) is call.function:
@@ -217,7 +145,7 @@ class _Walk:
         self,
         call: cst.Call,
         alone: cst.BaseSmallStatement | None,
-        state: _State,
+        state: State,
         statement: cst.BaseSmallStatement | None = None,
     ) -> None:
         chart = self.calls.get(id(call))
@@ -248,7 +176,7 @@ class _Walk:
         elif self.program.draws(call) or (isinstance(call.func, cst.Attribute) and _PLOTS.search(call.func.attr.value)):
             state.foreign = True
 
-    def shown_by(self, call: cst.Call, name: str, state: _State) -> None:
+    def shown_by(self, call: cst.Call, name: str, state: State) -> None:
         """Take in that a function shows or closes whatever is open where it is called."""
         if state.foreign:
             for chart in self.calls.values():
@@ -262,9 +190,9 @@ class _Walk:
         state.shown = [*state.shown, *state.open]
         state.open, state.current, state.foreign = [], set(), False
 
-    def chart(self, chart: ChartCall, state: _State) -> None:
+    def chart(self, chart: ChartCall, state: State) -> None:
         if not chart.own_figure:
-            if _OTHER in state.current:
+            if OTHER in state.current:
                 self.findings.refuse(chart, f"it draws into a figure of other code ({chart.where})")
             if state.charts:
                 self.findings.refuse(chart, f"several calls draw into one figure ({chart.where})")
@@ -273,7 +201,7 @@ class _Walk:
         if state.pending is not None:
             self.findings.vote(state.pending, "remove")
             state.pending = None
-        elif _PENDING in state.current:
+        elif PENDING in state.current:
             state.foreign = True
         state.maybe_closed.discard(chart)
         if not (chart.shows or chart.closes):
@@ -286,23 +214,23 @@ class _Walk:
         state.current = state.below
         state.shown = [*state.shown, chart]
 
-    def foreign(self, state: _State) -> None:
+    def foreign(self, state: State) -> None:
         self.settle(state)
-        state.current = {_OTHER}
+        state.current = {OTHER}
         state.foreign = True
 
-    def settle(self, state: _State) -> None:
+    def settle(self, state: State) -> None:
         """Keep a figure that was opened: something else draws into it."""
         if state.pending is not None:
             self.findings.vote(state.pending, "keep")
             state.pending = None
 
-    def modify(self, call: cst.Call, state: _State, what: str) -> None:
+    def modify(self, call: cst.Call, state: State, what: str) -> None:
         self.settle(state)
         for chart in state.charts:
             self.findings.refuse(chart, f"{what} changes its figure afterwards ({place(self.cell, call)})")
         if not state.charts:
-            state.current = {_OTHER}
+            state.current = {OTHER}
             state.foreign = True
 
     def pyplot(
@@ -310,7 +238,7 @@ class _Walk:
         call: cst.Call,
         name: str,
         alone: cst.BaseSmallStatement | None,
-        state: _State,
+        state: State,
         statement: cst.BaseSmallStatement | None,
     ) -> None:
         first = name.split(".")[0]
@@ -329,7 +257,7 @@ class _Walk:
             plain = alone is not None and name == "figure" and all(literal(arg.value) for arg in call.args)
             numbered = any(arg.keyword is None or arg.keyword.value == "num" for arg in call.args)
             state.pending = alone if plain and not numbered else None
-            state.current = {_PENDING} if state.pending is not None else {_OTHER}
+            state.current = {PENDING} if state.pending is not None else {OTHER}
             state.foreign = state.foreign or state.pending is None
         elif first in ("gcf", "gca") and self.reads_only(call):
             return
@@ -342,8 +270,8 @@ class _Walk:
         outer = self.cell.parent(parent) if isinstance(parent, cst.Arg) else None
         return isinstance(outer, cst.Call) and self.program.pyplot(outer.func) == "close"
 
-    def show(self, alone: cst.BaseSmallStatement | None, state: _State) -> None:
-        ours = bool(state.open or state.shown) and not state.foreign and _PENDING not in state.current
+    def show(self, alone: cst.BaseSmallStatement | None, state: State) -> None:
+        ours = bool(state.open or state.shown) and not state.foreign and PENDING not in state.current
         if alone is not None:
             self.findings.vote(alone, "remove" if ours else "keep")
             for chart in state.open:
@@ -356,7 +284,7 @@ class _Walk:
         state.shown = [*state.shown, *state.open] if ours else []
         state.open, state.current, state.foreign = [], set(), False
 
-    def close(self, call: cst.Call, alone: cst.BaseSmallStatement | None, state: _State) -> None:
+    def close(self, call: cst.Call, alone: cst.BaseSmallStatement | None, state: State) -> None:
         whole = any(isinstance(arg.value, cst.SimpleString) for arg in call.args)
         other = bool(call.args) and not whole and not self.closes_current(call)
         if other:
@@ -364,10 +292,10 @@ class _Walk:
             return
         charts = state.open if whole else state.charts
         ours = bool(charts or state.shown)
-        ours = ours and not (state.foreign if whole else state.current - set(state.charts) - {_NOTHING})
+        ours = ours and not (state.foreign if whole else state.current - set(state.charts) - {NOTHING})
         if alone is not None:
             self.findings.vote(alone, "remove" if ours else "keep")
-        unclear = not whole and len(state.current - {_NOTHING}) > 1
+        unclear = not whole and len(state.current - {NOTHING}) > 1
         for chart in charts:
             chart.closed_later = True
             state.maybe_closed.add(chart)
@@ -385,11 +313,11 @@ class _Walk:
         value = call.args[0].value
         return isinstance(value, cst.Call) and self.program.pyplot(value.func) == "gcf"
 
-    def layout(self, call: cst.Call, alone: cst.BaseSmallStatement | None, state: _State) -> None:
+    def layout(self, call: cst.Call, alone: cst.BaseSmallStatement | None, state: State) -> None:
         if alone is None:
             return
         charts = state.charts
-        others = state.current - set(charts) - {_NOTHING}
+        others = state.current - set(charts) - {NOTHING}
         ours = bool(charts or state.shown) and not others
         ours = ours and all(literal(arg.value) for arg in call.args)
         self.findings.vote(alone, "remove" if ours else "keep")
@@ -397,7 +325,7 @@ class _Walk:
             for chart in charts:
                 self.findings.refuse(chart, f"its figure is laid out together with another ({place(self.cell, call)})")
 
-    def save(self, call: cst.Call, alone: cst.BaseSmallStatement | None, state: _State) -> None:
+    def save(self, call: cst.Call, alone: cst.BaseSmallStatement | None, state: State) -> None:
         charts = state.charts
         if not charts:
             if alone is not None:
@@ -452,7 +380,7 @@ def _trace_once(
         bodies += [(node.name.value, node.body.body) for node in cell.nodes if isinstance(node, cst.FunctionDef)]
         for name, body in bodies:
             walker = _Walk(program, cell, by_node, findings, leaks)
-            state = _State()
+            state = State()
             if body and isinstance(body[0], cst.BaseSmallStatement):
                 for part in body:
                     if isinstance(part, cst.BaseSmallStatement):

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 import libcst as cst
 
 from headspec.migrate.calls import may_be_none, path_text, rewritten
-from headspec.migrate.cells import CodeCell, dotted, literal
+from headspec.migrate.cells import CodeCell, literal
 from headspec.migrate.groups import Group, ImportSite
 from headspec.migrate.namespace import Program
+from headspec.migrate.pieces import is_path, semicolon, swap, without_aliases
 from headspec.migrate.plan import Plan
 from headspec.migrate.results import ChartCall, Use, beside, kept, place, save_target, under
 from headspec.migrate.rewrite import Edits, Guard, Piece
@@ -135,7 +136,7 @@ class _Mover:
                 if isinstance(parent, cst.Param) and parent.name is node:
                     values.append(False)
                 elif isinstance(holder, cst.Assign):
-                    values.append(_is_path(holder.value))
+                    values.append(is_path(holder.value))
                 elif isinstance(parent, (cst.For, cst.AsName, cst.NamedExpr, cst.AugAssign, cst.AnnAssign)):
                     values.append(False)
         return [path.value] if values and all(values) else []
@@ -154,7 +155,7 @@ class _Mover:
         last = call.cell.module.body[-1] is line and isinstance(line, cst.SimpleStatementLine)
         last = last and isinstance(line, cst.SimpleStatementLine) and line.body[-1] is statement
         gave = call.definition.returns != "nothing" if call.definition is not None else self._gives(call)
-        return not (last and gave and not _semicolon(statement))
+        return not (last and gave and not semicolon(statement))
 
     def _gives(self, outer: ChartCall) -> bool:
         """Tell whether a function that returns what a function of old returned gave a figure."""
@@ -250,7 +251,7 @@ class _Mover:
             small[statement] = self._returned(call, text)
         else:
             small[statement] = self._plain(call, statement, text)
-        if small[statement] == [call.cell.source(statement)] and not _semicolon(statement):
+        if small[statement] == [call.cell.source(statement)] and not semicolon(statement):
             del small[statement]
         self._uses(call)
 
@@ -265,7 +266,7 @@ class _Mover:
                 self.moves.saves = True
                 return [f"headspec.save({text}, {path_text(call.cell, save)})"]
             if call.kind == "display":
-                return [_swap(call.cell, statement, call.node, text)]
+                return [swap(call.cell, statement, call.node, text)]
             if shown:
                 return [self._show(call, text, statement)]
             return [f"{text};" if self._hidden(call, statement) else text]
@@ -304,7 +305,7 @@ class _Mover:
 
     def _assigned(self, call: ChartCall, statement: cst.BaseSmallStatement, text: str) -> list[Piece]:
         name = call.variable or self.temporary
-        pieces: list[Piece] = [_swap(call.cell, statement, call.node, text), *self._saves(call, name)]
+        pieces: list[Piece] = [swap(call.cell, statement, call.node, text), *self._saves(call, name)]
         self._later(call, name)
         if not self._displayed(call) or not self._placing(call)[1]:
             return pieces
@@ -355,70 +356,16 @@ class _Mover:
         text = self._text(call)
         small = self.moves.of(call.cell).small
         if call.bound.save is None:
-            small[statement] = [_swap(call.cell, statement, call.node, text)]
+            small[statement] = [swap(call.cell, statement, call.node, text)]
         elif call.kind == "assign" and call.variable is not None:
-            swapped = _swap(call.cell, statement, call.node, text)
+            swapped = swap(call.cell, statement, call.node, text)
             small[statement] = [swapped, *self._saves(call, call.variable)]
         elif call.kind == "return":
             small[statement] = self._returned(call, text)
         else:
             name = self.temporary
-            shown = _swap(call.cell, statement, call.node, name)
+            shown = swap(call.cell, statement, call.node, name)
             small[statement] = [f"{name} = {text}", *self._saves(call, name), shown]
-
-
-def _semicolon(statement: cst.BaseSmallStatement) -> bool:
-    return isinstance(statement.semicolon, cst.Semicolon)
-
-
-def _is_path(value: cst.BaseExpression) -> bool:
-    if isinstance(value, (cst.SimpleString, cst.FormattedString, cst.ConcatenatedString)):
-        return True
-    if isinstance(value, cst.BinaryOperation):
-        return isinstance(value.operator, (cst.Divide, cst.Add)) and (_is_path(value.left) or _is_path(value.right))
-    if isinstance(value, cst.Call):
-        return (dotted(value.func) or [""])[-1] in (
-            "join",
-            "Path",
-            "str",
-            "format",
-            "joinpath",
-            "with_suffix",
-            "mkdtemp",
-        )
-    return False
-
-
-def _swap(cell: CodeCell, statement: cst.CSTNode, node: cst.CSTNode, text: str) -> str:
-    """Return the text of a statement with one expression replaced."""
-    first, last = cell.span(statement)
-    start, end = cell.span(node)
-    return cell.code[first:start] + text + cell.code[end:last]
-
-
-def without_aliases(cell: CodeCell, statement: cst.Import | cst.ImportFrom, gone: set[int]) -> list[Piece]:
-    """Return an import statement without some of its names, or nothing if none is left."""
-    if isinstance(statement.names, cst.ImportStar):
-        return [cell.source(statement)]
-    names = list(statement.names)
-    kept = [alias for alias in names if id(alias) not in gone]
-    if not kept:
-        return []
-    first, last = cell.span(statement)
-    cuts = []
-    for position, alias in enumerate(names):
-        if id(alias) not in gone:
-            continue
-        if any(later in kept for later in names[position + 1 :]):
-            cuts.append((cell.span(alias)[0], cell.span(names[position + 1])[0]))
-        else:
-            before = max(index for index in range(position) if names[index] in kept)
-            cuts.append((cell.span(names[before])[1], cell.span(names[-1])[1]))
-            break
-    text = cell.code[first:last]
-    for start, end in reversed(cuts):
-        text = text[: start - first] + text[end - first :]
-    return [text]
 
 
 def make_moves(program: Program, plan: Plan) -> Moves:

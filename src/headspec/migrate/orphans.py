@@ -10,8 +10,8 @@ import libcst as cst
 
 from headspec.migrate.cells import CodeCell, literal
 from headspec.migrate.known import words
-from headspec.migrate.moves import without_aliases
 from headspec.migrate.namespace import Program, imported, module_of
+from headspec.migrate.pieces import without_aliases
 from headspec.migrate.results import place
 from headspec.migrate.rewrite import Edits
 

@@ -10,7 +10,8 @@ import libcst as cst
 from headspec.migrate.calls import bind
 from headspec.migrate.cells import CodeCell
 from headspec.migrate.definitions import Definition
-from headspec.migrate.figures import Findings, trace
+from headspec.migrate.figure_state import Findings
+from headspec.migrate.figures import trace
 from headspec.migrate.groups import Group, Survey
 from headspec.migrate.known import KNOWN
 from headspec.migrate.namespace import Program

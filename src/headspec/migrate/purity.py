@@ -2,76 +2,25 @@
 
 from __future__ import annotations
 
-import builtins
 from dataclasses import dataclass, field
 
 import libcst as cst
 
 from headspec.migrate.cells import CodeCell, root, walk
-from headspec.migrate.known import DRAWING, words
+from headspec.migrate.known import DRAWING
 from headspec.migrate.namespace import Program, stored
-
-_BUILTINS = words(
-    "abs all any bool bytes callable complex dict divmod enumerate filter float format frozenset getattr hasattr hash "
-    "int isinstance issubclass iter len list map max min next object pow range repr reversed round set slice sorted "
-    "str sum tuple type zip"
-) | {name for name, value in vars(builtins).items() if isinstance(value, type) and issubclass(value, BaseException)}
-
-# Modules whose functions give a value and change nothing, but for the names after them.
-_MODULES = (
-    "matplotlib",
-    "mpl_toolkits",
-    "seaborn",
-    "numpy",
-    "torch",
-    "math",
-    "statistics",
-    "itertools",
-    "functools",
-    "collections",
-    "operator",
-    "typing",
-    "warnings",
-    "copy",
-    "textwrap",
-    "re",
-    "string",
-    "pandas",
-    "scipy",
-    "jax",
-    "os.path",
-    "pathlib",
+from headspec.migrate.vocabulary import (
+    ALLOWED,
+    AXES_NAMES,
+    BUILTINS,
+    LOGGING,
+    METHODS,
+    MODULES,
+    MPL,
+    MUTATORS,
+    REFUSED,
+    SPECIAL,
 )
-_ALLOWED = frozenset(("os.makedirs", "os.fspath", "time.strftime", "datetime.datetime.now", "datetime.now"))
-_REFUSED = words(
-    "save savez savez_compressed savetxt load dump dumps seed manual_seed to_csv to_json to_pickle to_parquet read_csv "
-    "read_json read_parquet read_pickle set_default_dtype set_default_device set_grad_enabled tofile memmap "
-    "imsave rcdefaults connect mpl_connect"
-)
-
-# Methods that read a value or draw with it.
-_METHODS = words(
-    "detach cpu numpy cuda to float double half bfloat16 int long bool clone contiguous squeeze unsqueeze view reshape "
-    "flatten ravel transpose permute t swapaxes mean max min sum std var median abs sqrt exp log log1p log10 log2 item "
-    "tolist size dim numel nelement ndimension argmax argmin argsort any all nonzero clip clamp round cumsum prod norm "
-    "isnan isfinite nanmean quantile masked_fill where take diagonal expand repeat keys values items get copy astype "
-    "unique nunique isna isnull notna notnull dropna fillna groupby agg aggregate reset_index set_index pivot "
-    "pivot_table melt merge join rename drop sort_values sort_index query head tail iterrows itertuples apply map "
-    "transform describe loc iloc isin between value_counts to_numpy to_list rolling ewm diff rank idxmax idxmin first "
-    "last assign replace split rsplit strip lstrip rstrip lower upper title capitalize startswith endswith format "
-    "zfill ljust rjust center count index find encode decode get_cmap exists is_dir parent with_suffix stack unstack "
-    "crosstab corr iteritems select_dtypes to_frame to_dict result_type type_as element_size requires_grad_ "
-    "get_device is_floating_point matmul dot outer conj real imag filled compressed update_datalim toarray todense "
-    "mkdir as_posix resolve joinpath"
-)
-_MUTATORS = words(
-    "append extend insert pop popitem clear update add discard remove setdefault sort reverse fill_ zero_ add_ sub_ "
-    "mul_ div_ copy_ put resize appendleft"
-)
-_SPECIAL = frozenset(("None", "True", "False", "print", "display", "__name__", "NotImplemented"))
-_LOGGING = words("debug info warning warn error exception critical log")
-_AXES_NAMES = words("ax axs axes fig figure")
-_MPL = ("matplotlib.", "pylab.", "seaborn.", "mpl_toolkits.")
 
 
 @dataclass
@@ -132,7 +81,7 @@ class Reader:
 
     def _canvas(self) -> set[str]:
         """Names of the function that hold figures, axes and what is on them."""
-        found = {name for name in self.params if name in _AXES_NAMES}
+        found = {name for name in self.params if name in AXES_NAMES}
         while True:
             before = len(found)
             for node in walk(self.node.body):
@@ -158,7 +107,7 @@ class Reader:
             return any(self._from_canvas(item.value, known) for item in value.elements)
         if isinstance(value, cst.Call):
             full = self.program.resolve(value.func) or ""
-            if full.startswith(_MPL):
+            if full.startswith(MPL):
                 return True
             if isinstance(value.func, cst.Name) and value.func.value in ("zip", "enumerate", "list", "reversed"):
                 return any(self._from_canvas(arg.value, known) for arg in value.args)
@@ -181,8 +130,8 @@ class Reader:
             if not isinstance(node, cst.Name) or node.value in own | inside or not self._is_read(node):
                 continue
             name = node.value
-            known = name in self.program.aliases or name in self.program.functions or name in _BUILTINS
-            if not known and name not in _SPECIAL and not self.program.constant(name):
+            known = name in self.program.aliases or name in self.program.functions or name in BUILTINS
+            if not known and name not in SPECIAL and not self.program.constant(name):
                 self.body.refuse(f"it reads {name}, which lives outside it")
 
     def _is_read(self, node: cst.Name) -> bool:
@@ -270,7 +219,7 @@ class Reader:
             self.body.refuse(f"it calls {name}, which is made at run time")
         elif name in self.program.functions:
             self._helper(name, node)
-        elif name not in _BUILTINS:
+        elif name not in BUILTINS:
             self.body.refuse(f"it calls {name}, whose code is not in the notebook")
 
     def _helper(self, name: str, call: cst.Call) -> None:
@@ -291,18 +240,19 @@ class Reader:
     def _module(self, node: cst.Call, full: str) -> None:
         body = self.body
         last = full.rsplit(".", 1)[-1]
-        if full.startswith(_MPL) or full.startswith("matplotlib"):
+        if full.startswith(("matplotlib", *MPL)):
             self._plot(node, full, last)
-        elif full.endswith("IPython.display.display") or full == "IPython.display.display":
+        elif full.endswith("IPython.display.display"):
             if not all(self._on_canvas(arg.value) for arg in node.args):
                 body.refuse("it displays something beside the figure")
-        elif full in _ALLOWED or full.startswith("os.path."):
+        elif full in ALLOWED or full.startswith("os.path."):
             body.makes_folders |= full == "os.makedirs"
         elif full.startswith("logging."):
             return
         elif (
-            last in _REFUSED
-            or full.split(".")[0] not in {module.split(".")[0] for module in _MODULES}
+            last in REFUSED
+            or last.startswith("set_")
+            or full.split(".")[0] not in {module.split(".")[0] for module in MODULES}
             or full.startswith("os.")
         ):
             body.refuse(f"it calls {full}")
@@ -316,7 +266,7 @@ class Reader:
             body.panels = True
         if last == "savefig":
             self._savefig(node)
-        elif last in _REFUSED:
+        elif last in REFUSED:
             body.refuse(f"it calls {full}")
         if last in DRAWING:
             body.drawn.add(last)
@@ -335,18 +285,18 @@ class Reader:
                 body.panels |= _several_subplot(node)
             elif name in ("add_gridspec", "subplots"):
                 body.panels |= name == "add_gridspec" or _several(node)
-            elif name in _REFUSED or name in _MUTATORS - {"clear", "remove", "update", "add"}:
+            elif name in REFUSED or name in MUTATORS - {"clear", "remove", "update", "add"}:
                 body.refuse(f"it calls .{name}()")
-        elif name in _MUTATORS:
+        elif name in MUTATORS:
             own = start is not None and start.value in self.locals and start.value not in self.params
             if not own:
                 body.refuse(f"it changes {start.value if start else 'something'} with .{name}()")
-        elif name in _LOGGING and start is not None and "log" in start.value.lower():
+        elif name in LOGGING and start is not None and "log" in start.value.lower():
             return
         elif name in ("plot", "hist", "boxplot") or self._pandas_plot(func):
             body.drawn.add(_pandas_kind(node, name))
             body.plots = True
-        elif name not in _METHODS:
+        elif name not in METHODS:
             body.refuse(f"it calls .{name}(), which may do more than draw")
         elif name == "mkdir":
             body.makes_folders = True

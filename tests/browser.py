@@ -1,6 +1,6 @@
 """Pages in real headless Chromium, with the network blocked and every console message kept.
 
-The fixtures are found by a ``conftest.py`` that loads this file. The browser is ``$HEADSPEC_CHROMIUM``, ``/usr/bin/chromium``,
+``tests/conftest.py`` offers the fixtures to every test; one browser serves a whole process, since Playwright takes no second one. The browser is ``$HEADSPEC_CHROMIUM``, ``/usr/bin/chromium``,
 or what is on the path. Where there is none the tests are skipped with the reason, and fail under ``CI``.
 """
 

@@ -2,36 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import altair as alt
 import pandas as pd
 import pytest
-
-
-def _load(name: str, path: Path) -> ModuleType:
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, path)
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
-
-
-_browser = _load("headspec_tests_browser", Path(__file__).parents[1] / "browser.py")
-chromium, open_page = _browser.chromium, _browser.open_page
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Keep the script bundle out of the user's own cache folder."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HEADSPEC_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 def heads_frame(layers: int = 3, heads: int = 4) -> pd.DataFrame:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
 
 from browser import chromium, open_page
 
 __all__ = ["chromium", "open_page"]
+
+
+settings.register_profile("headspec", deadline=None)  # a busy machine makes no test wrong
+settings.load_profile("headspec")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

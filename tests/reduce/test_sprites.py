@@ -192,20 +192,12 @@ def test_the_best_side_is_no_larger_than_a_quarter_more_than_the_room(positions:
 
 
 def test_thumbnails_stand_on_their_places_with_clear_gaps() -> None:
-    tiles = [
-        (0, 0, np.arange(4.0).reshape(2, 2), None, None),
-        (1, 2, np.full((3, 1), 7.0), np.array([[False], [True], [False]]), np.array([[True], [False], [False]])),
-    ]
-    sprite = sprites.assemble(tiles, (2, 3), side=6, step=8)
-    assert sprite.values.shape == (16, 24)
-    assert np.array_equal(sprite.values[1:7, 1:7], np.kron(np.arange(4.0).reshape(2, 2), np.ones((3, 3))))
-    assert not sprite.blank[1:7, 1:7].any()
-    assert np.array_equal(np.unique(sprite.values[9:15, 17:23]), [7.0])
-    assert sprite.blank[11:13, 17:23].all()
-    assert not sprite.blank[[9, 10, 13, 14], 17:23].any()
-    assert sprite.masked[9:11, 17:23].all()
-    assert sprite.blank.sum() == 16 * 24 - 36 - 24
-    assert sprite.masked.sum() == 12
+    tiles = [(0, 0, np.arange(4, dtype=np.uint8).reshape(2, 2)), (1, 2, np.array([[7], [8], [9]], dtype=np.uint8))]
+    sprite = sprites.assemble(tiles, (2, 3), side=6, step=8, around=255)
+    assert sprite.shape == (16, 24)
+    assert np.array_equal(sprite[1:7, 1:7], np.kron(np.arange(4).reshape(2, 2), np.ones((3, 3))))
+    assert np.array_equal(sprite[9:15, 17:23], np.repeat([[7], [7], [8], [8], [9], [9]], 6, axis=1))
+    assert (sprite == 255).sum() == 16 * 24 - 2 * 36
 
 
 def test_blocks_above_the_diagonal_are_those_with_later_keys_only() -> None:

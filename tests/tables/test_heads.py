@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headspec.errors import DataError, KindError
-from headspec.tables.heads import COLUMNS, heads_table, of_state
+from headspec.tables.heads import COLUMNS, by_state, heads_table
 
 
 def test_the_columns_and_types_are_the_promised_ones() -> None:
@@ -32,17 +32,17 @@ def test_absent_nan_infinite_masked_and_zero_are_five_things() -> None:
 
 def test_the_latest_word_on_a_head_gives_its_state() -> None:
     table = heads_table(np.ones((2, 2)), pruned_heads=[(0, 0), (0, 1), (0, 0)], revived_heads=[(0, 1)])
-    assert of_state(table, "pruned") == [(0, 0)]
-    assert of_state(table, "revived") == [(0, 1)]
+    assert by_state(table)["pruned"] == [(0, 0)]
+    assert by_state(table)["revived"] == [(0, 1)]
     events = [(10, 1, 1, "pruned"), (30, 1, 0, "pruned"), (20, 1, 1, "revived")]
     table = heads_table(np.ones((2, 2)), events=events)
-    assert of_state(table, "revived") == [(1, 1)]
-    assert of_state(table, "pruned") == [(1, 0)]
+    assert by_state(table)["revived"] == [(1, 1)]
+    assert by_state(table)["pruned"] == [(1, 0)]
 
 
 def test_a_zero_is_no_pruned_head_and_a_mask_is() -> None:
-    assert of_state(heads_table(np.zeros((1, 2))), "pruned") == []
-    assert of_state(heads_table(np.ones((1, 2)), head_mask=[[1, 0]]), "pruned") == [(0, 1)]
+    assert by_state(heads_table(np.zeros((1, 2))))["pruned"] == []
+    assert by_state(heads_table(np.ones((1, 2)), head_mask=[[1, 0]]))["pruned"] == [(0, 1)]
     with pytest.raises(KindError, match="other values than 0"):
         heads_table(np.ones((1, 2)), head_mask=[[1, 0.5]])
     with pytest.raises(DataError, match="head_mask covers 3 heads"):

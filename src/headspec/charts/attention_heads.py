@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import altair as alt
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from headspec.arrays import ArrayLike
@@ -21,7 +22,7 @@ from headspec.charts.cells import CELLS, Grid, own_scales, places, ring, state_m
 from headspec.charts.describe import heads_text, sentence, states_text
 from headspec.errors import DataError
 from headspec.reduce import sprites
-from headspec.reduce.cells import Pool, palette_image
+from headspec.reduce.cells import CLEAR, Pool, entries_image, palette_entries
 from headspec.reduce.palette import ColourScale, ScaleType
 from headspec.tables.heads import Pairs, heads_table
 from headspec.text import clean, count
@@ -153,9 +154,9 @@ def visualize_attention_heads(
         )
     blank = _blank_layers(found, causal)
     colours, tops = _colours(found, scale, max_value)
-    sprite = _sprite(found, grid, side, blank, tops, masks)
+    sprite = _sprite(found, grid, side, colours, blank, tops, masks)
     plain = all(sprites.fit(blocks.shape[0], side).pixels == 1 for blocks in found.values())  # no rows that repeat
-    uri = palette_image(sprite.values, colours, blank=sprite.blank, masked=sprite.masked, runs=plain)
+    uri = entries_image(sprite, colours, runs=plain)
     frame, extras = heads_frame(table, found, layers, masks, measure)
     notes = notes_of(found, table, grid, colours, max_value, bool(blank), pool, side, extras)
     about = heads_text(extras.measure, clean(measure_name)) if extras.measure is not None else ""
@@ -265,19 +266,21 @@ def _sprite(
     found: Mapping[int, sprites.HeadBlocks],
     grid: Grid,
     side: int,
+    colours: ColourScale,
     blank: set[int],
     tops: Mapping[int, Any] | None,
     masks: Mapping[int, sprites.Mask],
-) -> sprites.Sprite:
+) -> npt.NDArray[np.uint8]:
+    """Return the image of all thumbnails, as palette entries."""
     rows = {layer: place for place, layer in enumerate(grid.layers)}
     tiles = []
     for layer, blocks in found.items():
-        cells = (blocks.values.shape[1], blocks.values.shape[2])
-        clear = sprites.later_blocks(cells, blocks.size) if layer in blank else None
+        clear = sprites.later_blocks(blocks.values.shape[1:], blocks.size) if layer in blank else None
         hidden = sprites.masked_blocks(blocks.shape, blocks.size, masks[layer])
         values = blocks.values if tops is None else blocks.values / tops[layer][:, None, None]
-        tiles += [(rows[layer], head, tile, clear, hidden) for head, tile in enumerate(values)]
-    return sprites.assemble(tiles, (len(grid.layers), len(grid.heads)), side, grid.width)
+        entries = palette_entries(values, colours, blank=clear, masked=hidden)
+        tiles += [(rows[layer], head, tile) for head, tile in enumerate(entries)]
+    return sprites.assemble(tiles, (len(grid.layers), len(grid.heads)), side, grid.width, CLEAR)
 
 
 # --- drawing ---------------------------------------------------------------------------------------------------------------

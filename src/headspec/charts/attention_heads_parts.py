@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import altair as alt
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from headspec.arrays import ArrayLike
@@ -77,14 +78,18 @@ def heads_frame(
 ) -> tuple[pd.DataFrame, Extras]:
     """Return the frame of the chart: a row per head, or a row per layer with lists where there are many."""
     places = np.concatenate([blocks.places for blocks in found.values()])
-    frame = table[["layer", "head"]].copy()
-    frame["weight"] = table["value"]
-    for column, place in (("query", 0), ("key", 1)):
-        frame[column] = places[:, place]
-    frame["state"], frame["vulnerable"] = table["state"], table["vulnerable"]
+    columns: dict[str, Any] = {
+        "layer": table["layer"].to_numpy(),
+        "head": table["head"].to_numpy(),
+        "weight": table["value"].to_numpy(),
+        "query": places[:, 0],
+        "key": places[:, 1],
+        "state": table["state"].array,
+        "vulnerable": table["vulnerable"].array,
+    }
     entropies = _entropies(layers, masks)
     if entropies is not None:
-        frame["entropy"] = frame[["layer", "head"]].merge(entropies, how="left")["entropy"].round(4)
+        columns["entropy"] = entropies.round(4)
     values = border = None
     if measure is not None:
         values = heads_table(measure, measure="measure", name="measure")
@@ -94,7 +99,8 @@ def heads_frame(
         if merged["kind"].isna().all():
             raise DataError("measure covers none of the heads of attentions; expected a value for each layer and head")
         values = merged.assign(kind=merged["kind"].fillna("masked"), state="active", vulnerable=False)
-        frame["measure"] = values["value"]
+        columns["measure"] = values["value"].array
+    frame = pd.DataFrame(columns)
     if len(frame) <= ROWS:
         frame.attrs[KEY] = {"name": "heads"}
         return frame, Extras(entropies is not None, values, border, [])
@@ -118,8 +124,8 @@ def _plain(column: pd.Series[Any]) -> list[Any]:
     return [None if item != item else item for item in column.tolist()]
 
 
-def _entropies(layers: Sequence[Layer], masks: Mapping[int, sprites.Mask]) -> pd.DataFrame | None:
-    """Return the mean entropy of each head where it costs little and the rows are distributions, else None."""
+def _entropies(layers: Sequence[Layer], masks: Mapping[int, sprites.Mask]) -> npt.NDArray[np.float64] | None:
+    """Return the mean entropy of each head, layer by layer, where it costs little and the rows are distributions, else None."""
     total = sum(math.prod(int(size) for size in layer.array.shape) for layer in layers)
     if total > ENTROPIES:
         return None
@@ -128,7 +134,7 @@ def _entropies(layers: Sequence[Layer], masks: Mapping[int, sprites.Mask]) -> pd
     keys = masks[layers[0].id][1]
     mask = None if keys is None else keys[None, :].astype(np.int64)
     try:
-        found = calculate_entropy({layer.id: layer.array[None] for layer in layers}, attention_mask=mask)
+        found: Any = calculate_entropy({layer.id: layer.array[None] for layer in layers}, attention_mask=mask)
     except DataError:  # rows that are no distributions have no entropy
         return None
-    return heads_table(found, name="entropy")[["layer", "head", "value"]].rename(columns={"value": "entropy"})
+    return np.concatenate([found[layer.id] for layer in layers])

@@ -83,13 +83,11 @@ def described(table: pd.DataFrame, found: Mapping[int, sprites.HeadBlocks]) -> s
     else:
         sizes = sorted(shapes)
         size = f"{sizes[0][0]} × {sizes[0][1]} to {sizes[-1][0]} × {sizes[-1][1]} queries × keys"
-    finite = table[table["kind"] == "value"]
-    first = np.concatenate([blocks.places[:, 1] == 0 for blocks in found.values()])[
-        (table["kind"] == "value").to_numpy()
-    ]
+    finite = np.asarray(table["kind"], dtype=object) == "value"
+    first = np.concatenate([blocks.places[:, 1] == 0 for blocks in found.values()])[finite]
     bare = table.assign(state="active", vulnerable=False)
     return sentence(
         f"Thumbnails of the attention of {heads_size(table)}, {size}",
         heads_text(bare, "Largest weight"),
-        f"In {int(first.sum()):,} of {count(len(finite), 'head')} it lies on the first key",
+        f"In {int(first.sum()):,} of {count(int(finite.sum()), 'head')} it lies on the first key",
     )

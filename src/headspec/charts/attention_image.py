@@ -14,7 +14,7 @@ from headspec.charts.attention_parts import TOKEN_ROOM, Bools, Labels, clipped, 
 from headspec.charts.cells import narrow, unit, value_expression
 from headspec.charts.describe import sentence
 from headspec.errors import DataError
-from headspec.reduce.cells import LEVELS, Blocks, Pool, palette_image, pool_matrix
+from headspec.reduce.cells import LEVELS, Blocks, Pool, entries_image, palette_entries, pool_matrix
 from headspec.reduce.palette import ColourScale, ScaleType
 from headspec.tables.packing import Code, code_for, pack_blocks
 from headspec.text import count, number
@@ -60,7 +60,8 @@ def attention_image(
         starts = np.arange(columns) * blocks.size[1]
         ends = np.arange(rows) * blocks.size[0] + blocks.size[0] - 1
         blank = starts[None, :] > ends[:, None]
-    uri = palette_image(blocks.values, scale, blank=blank, masked=_masked_blocks(blocks, mask))
+    entries = palette_entries(blocks.values, scale, blank=blank, masked=_masked_blocks(blocks, mask))
+    uri = entries_image(entries, scale)
     notes = _image_notes(blocks, scale, blank is not None)
     code = code_for(float(np.nanmin(blocks.maxima)), float(np.nanmax(blocks.maxima)))
     keep = np.isfinite(blocks.maxima)

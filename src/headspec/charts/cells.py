@@ -128,9 +128,12 @@ def head_map(
 
 def own_scales(chart: Any) -> alt.LayerChart:
     """Return a map that shares no scale with a chart beside it: a state there would take another one's look here."""
-    return narrow(
-        chart.resolve_scale(color="independent", fill="independent", stroke="independent", shape="independent")
-    )
+    own: Any = alt.ScaleResolveMap
+    # set on the chart, which is ours until it is returned: `resolve_scale` would copy all of it
+    if chart.resolve is alt.Undefined:
+        chart.resolve = alt.Resolve()
+    chart.resolve["scale"] = own(**dict.fromkeys(("color", "fill", "stroke", "shape"), "independent"))
+    return narrow(chart)
 
 
 def narrow(chart: Any) -> alt.LayerChart:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pandas as pd
 
-from headspec.tables.heads import KINDS, of_state
+from headspec.tables.heads import KINDS, by_state
 from headspec.text import clean, count, head_name, head_names, number
 
 GLYPHS = {"nan": "–", "inf": "∞", "-inf": "−∞", "masked": "·", "zero": "0"}
@@ -21,21 +23,18 @@ def sentence(*pieces: str) -> str:
 
 def heads_size(table: pd.DataFrame) -> str:
     """Return how many layers and heads there are: ``6 layers × 8 heads``, or the count where layers differ."""
-    per_layer = table.drop_duplicates(["layer", "head"]).groupby("layer").size()
-    layers = count(len(per_layer), "layer")
-    if per_layer.nunique() == 1:
-        return f"{layers} × {count(int(per_layer.iloc[0]), 'head')}"
-    return f"{count(int(per_layer.sum()), 'head')} in {layers} ({per_layer.min()} to {per_layer.max()} a layer)"
+    heads = set(zip(table["layer"].tolist(), table["head"].tolist(), strict=True))
+    sizes = Counter(layer for layer, _ in heads).values()
+    layers = count(len(sizes), "layer")
+    if len(set(sizes)) == 1:
+        return f"{layers} × {count(len(heads) // len(sizes), 'head')}"
+    return f"{count(len(heads), 'head')} in {layers} ({min(sizes)} to {max(sizes)} a layer)"
 
 
 def kinds_note(table: pd.DataFrame) -> list[str]:
     """Return the note on cells without a finite value, with the sign that stands in them, and on absent heads."""
-    notes = []
-    for kind in KINDS[1:]:
-        found = int((table["kind"] == kind).sum())
-        if found:
-            notes.append(f"{found:,} {_KIND_NAMES[kind]} ({GLYPHS[kind]})")
-    return notes
+    found = Counter(table["kind"].tolist())
+    return [f"{found[kind]:,} {_KIND_NAMES[kind]} ({GLYPHS[kind]})" for kind in KINDS[1:] if found[kind]]
 
 
 def absent_count(table: pd.DataFrame, layers: list[int], heads: list[int]) -> int:
@@ -46,24 +45,24 @@ def absent_count(table: pd.DataFrame, layers: list[int], heads: list[int]) -> in
 
 def states_text(table: pd.DataFrame) -> str:
     """Return the pruned, revived and vulnerable heads as a sentence; empty where there are none."""
-    pieces = []
-    for state in ("pruned", "revived", "vulnerable"):
-        pairs = of_state(table, state)
-        if pairs:
-            pieces.append(f"{count(len(pairs), 'head')} {state} ({head_names(pairs)})")
-    return "; ".join(pieces)
+    return "; ".join(
+        f"{count(len(pairs), 'head')} {state} ({head_names(pairs)})"
+        for state, pairs in by_state(table).items()
+        if pairs
+    )
 
 
 def heads_text(table: pd.DataFrame, what: str, unit: str = "") -> str:
     """Return what a measure of heads shows: size, range, mean, the extreme heads, what is missing, the states."""
-    finite = table[table["kind"] == "value"]
+    rows = np.flatnonzero(np.asarray(table["kind"], dtype=object) == "value")
     unit = f" {unit}" if unit else ""
     missing = "; ".join(kinds_note(table))
-    if finite.empty:
+    if not rows.size:
         return sentence(f"{what} of {heads_size(table)}: no finite value", missing, states_text(table))
-    values = finite["value"].to_numpy(np.float64)
+    values = table["value"].to_numpy(np.float64)[rows]
     low, high = int(values.argmin()), int(values.argmax())
-    lowest, highest = (head_name(finite["layer"].iloc[place], finite["head"].iloc[place]) for place in (low, high))
+    layers, heads = table["layer"].to_numpy()[rows], table["head"].to_numpy()[rows]
+    lowest, highest = (head_name(int(layers[place]), int(heads[place])) for place in (low, high))
     spread = (
         f"all {number(values[low])}{unit}"
         if values[low] == values[high]

@@ -73,7 +73,12 @@ def gradient_legend(title: str, height: float, scale: ColourScale) -> alt.Legend
 
 def one_mark() -> alt.Chart:
     """Return a chart that draws its mark once and has no rows of its own."""
-    return alt.Chart(alt.sequence(0, 1, as_="_once"))
+    return alt.Chart(_once())
+
+
+@functools.cache
+def _once() -> Any:  # one for all charts, which Altair never writes to: making it takes as long as a small chart
+    return alt.sequence(0, 1, as_="_once")
 
 
 # --- arguments of old ----------------------------------------------------------------------------------------------------

@@ -117,10 +117,12 @@ class Collector:
         return {"name": known[1]}
 
     def _take(self, data: Any) -> str:
-        try:
-            values = alt.to_values(alt.limit_rows(data, max_rows=None))["values"]
-        except (ValueError, TypeError, KeyError) as err:
-            raise DataError(f"the chart's data cannot be written as JSON: {clean(err)}") from err
+        values: Any = plain_rows(data)
+        if values is None:
+            try:
+                values = alt.to_values(alt.limit_rows(data, max_rows=None))["values"]
+            except (ValueError, TypeError, KeyError) as err:
+                raise DataError(f"the chart's data cannot be written as JSON: {clean(err)}") from err
         return self.add(values, source=data)
 
     def add(self, values: Any, *, source: Any = None, own: str = "") -> str:
@@ -142,6 +144,37 @@ class Collector:
         kept = values if source is None else source
         self.sets[reference] = Dataset(name, lines, text, kept, columns, authored=bool(own))
         return reference
+
+
+def plain_rows(data: Any) -> list[dict[str, Any]] | None:
+    """Return the rows of a frame of plain columns as Altair would, which copies each column several times; else None."""
+    if type(data) is not pd.DataFrame or isinstance(data.index, pd.MultiIndex):
+        return None
+    names = data.columns.tolist()
+    if not all(type(name) is str for name in names) or len(set(names)) < len(names):
+        return None
+    columns = []
+    for _, column in data.items():
+        cells = _plain_cells(column)
+        if cells is None:
+            return None
+        columns.append(cells)
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _plain_cells(column: pd.Series[Any]) -> list[Any] | None:
+    dtype = column.dtype
+    if isinstance(dtype, np.dtype) and dtype.kind in "iub":
+        return column.tolist()
+    if dtype == np.float64:
+        cells: list[Any] = column.tolist()
+        return cells if np.isfinite(column.to_numpy()).all() else [v if math.isfinite(v) else None for v in cells]
+    if isinstance(dtype, pd.StringDtype):
+        return [cell if isinstance(cell, str) else None for cell in column.tolist()]
+    if isinstance(dtype, np.dtype) and dtype.kind == "O":
+        cells = column.tolist()
+        return cells if {type(cell) for cell in cells} <= {str, int, bool, list, type(None)} else None
+    return None
 
 
 def _columns(rows: list[Any]) -> tuple[tuple[str, ...], bool]:

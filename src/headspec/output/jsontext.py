@@ -61,19 +61,27 @@ def _rows(text: list[str] | str, indent: int = 4) -> str:
 
 
 def _node(value: Any, indent: int, key: str = "") -> str:
+    """Return a value at an indent: on one line where that is short enough, or a list of plain values.
+
+    From the inside out, as long text deep inside would else be encoded again for each level around it.
+    """
     if not isinstance(value, (dict, list)) or not value:
         return compact(value)
-    scalars = isinstance(value, list) and not any(isinstance(item, (dict, list)) for item in value)
-    text = _SPACED.encode(value)
-    if scalars or len(text) + indent <= WIDTH:
-        return text
-    pad = " " * (indent + 2)
+    if isinstance(value, list) and not any(isinstance(item, (dict, list)) for item in value):
+        return _SPACED.encode(value)
+    if key == "values" and isinstance(value, list) and all(isinstance(item, dict) for item in value):
+        parts = [compact(item) for item in value]  # the rows of a Vega spec
+        text = _SPACED.encode(value) if sum(map(len, parts)) <= WIDTH else ""
+        return text if text and len(text) + indent <= WIDTH else _rows(parts, indent)
     if isinstance(value, dict):
-        body = (f"{pad}{compact(name)}: {_node(value[name], indent + 2, str(name))}" for name in sorted(value))
-        return "{\n" + ",\n".join(body) + "\n" + " " * indent + "}"
-    if key == "values" and all(isinstance(item, dict) for item in value):  # the rows of a Vega spec
-        return _rows([compact(item) for item in value], indent)
-    return "[\n" + ",\n".join(pad + _node(item, indent + 2) for item in value) + "\n" + " " * indent + "]"
+        parts = [f"{compact(name)}: {_node(value[name], indent + 2, str(name))}" for name in sorted(value)]
+    else:
+        parts = [_node(item, indent + 2) for item in value]
+    ends = "{}" if isinstance(value, dict) else "[]"
+    if sum(map(len, parts)) + 2 * len(parts) + indent <= WIDTH and not any("\n" in part for part in parts):
+        return ends[0] + ", ".join(parts) + ends[1]
+    pad = " " * (indent + 2)
+    return f"{ends[0]}\n{pad}" + f",\n{pad}".join(parts) + "\n" + " " * indent + ends[1]
 
 
 def safe(text: str) -> str:

@@ -25,7 +25,7 @@ RECTS = 32
 _SLAB = 2**20  # weights that are read at once: the passes over them find them in the cache
 LEVELS = 252
 """Palette entries for values; the last four of the 256 are for cells without a finite value."""
-_NAN, _INF, _MASKED, _CLEAR = 252, 253, 254, 255
+_NAN, _INF, _MASKED, CLEAR = 252, 253, 254, 255
 
 
 class Blocks(NamedTuple):
@@ -226,39 +226,49 @@ def _locate(
         places[band, rect] = (start + first + inner[0], left + inner[1])
 
 
-def palette_image(
-    values: Floats,
+def palette_entries(
+    values: npt.NDArray[np.floating[Any]],
     scale: ColourScale,
     *,
     blank: npt.NDArray[np.bool_] | None,
-    masked: npt.NDArray[Any] | None,
-    runs: bool = False,
-) -> str:
-    """Return the image of pooled values as a ``data:`` URI: one pixel per cell, quantised in the scale's own space.
+    masked: npt.NDArray[np.bool_] | None,
+) -> npt.NDArray[np.uint8]:
+    """Return the palette entry of each pooled value, quantised in the scale's own space.
 
     Parameters
     ----------
     values
-        ``[row, column]``, NaN where there is no number.
+        Of any shape; NaN where there is no number.
     scale
         The colour scale.
     blank
-        Cells that are left out, transparent.
+        Cells that are left out, transparent; of the shape of the values or of their last axes, as `masked`.
     masked
         Cells that are masked as a whole, in the grey of masked cells.
-    runs
-        How the image is packed (see `png_uri`).
     """
     position = scale.position(values)
-    entries = np.full(values.shape, _NAN, dtype=np.uint8)
-    valid = np.isfinite(values)
-    entries[valid] = np.rint(np.clip(np.nan_to_num(position[valid], nan=0.0, neginf=0.0), 0, 1) * (LEVELS - 1))
-    entries[np.isinf(values)] = _INF
-    if masked is not None:
-        entries[np.asarray(masked, dtype=bool) & ~valid] = _MASKED
+    np.clip(position, 0, 1, out=position)  # what is infinite counts as an end for now; NaN stays
+    position *= LEVELS - 1
+    np.rint(position, out=position)
+    gone = np.isnan(position)
+    position[gone] = _NAN
+    entries = position.astype(np.uint8)
+    if not np.isfinite(values).all():
+        missing = np.isnan(values)
+        entries[gone & ~missing] = 0  # a logarithmic scale has no place for a weight below 0
+        entries[np.isinf(values)] = _INF
+        if masked is not None:
+            entries[missing & masked] = _MASKED
+    elif gone.any():
+        entries[gone] = 0
     if blank is not None:
-        entries[blank] = _CLEAR
+        entries[np.broadcast_to(blank, entries.shape)] = CLEAR
+    return entries
+
+
+def entries_image(entries: npt.NDArray[np.uint8], scale: ColourScale, *, runs: bool = False) -> str:
+    """Return the image of palette entries as a ``data:`` URI, one pixel for each; `runs` says how it is packed (see `png_uri`)."""
     colours = np.zeros((256, 3), dtype=np.uint8)
     colours[:LEVELS] = scale.colours()[np.rint(np.linspace(0, 255, LEVELS)).astype(int)]
     colours[_NAN], colours[_INF], colours[_MASKED] = MISSING, (138, 138, 138), (214, 214, 214)
-    return png_uri(entries, colours, clear=_CLEAR, runs=runs)
+    return png_uri(entries, colours, clear=CLEAR, runs=runs)

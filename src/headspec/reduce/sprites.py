@@ -5,8 +5,9 @@ A layer is read in parts of bounded size, so that memory stays near that of the 
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,6 +24,8 @@ Mask = tuple[Bools | None, Bools | None]
 
 READ = 2**23
 """Weights that are read at once."""
+CACHED = 2**19
+"""Weights that stay in the cache from one pass over them to the next."""
 ENLARGED = 32
 """Pixels of one weight, at most, where there are few of them."""
 
@@ -130,11 +133,7 @@ def read_heads(
 
     They may be views of the caller's arrays. Rows come in whole multiples of `block`; `counts` learns of what is masked.
     """
-    count, queries, keys = (int(size) for size in heads.shape)
-    step = max(1, READ // (queries * keys))
-    tall = queries if step > 1 else max(1, READ // (keys * block)) * block
-    for start, top in ((start, top) for start in range(0, count, step) for top in range(0, queries, tall)):
-        which, rows = slice(start, min(start + step, count)), slice(top, min(top + tall, queries))
+    for which, rows in _pieces(heads.shape, block, READ):
         place = f"{name}[{which.start}:{which.stop}, {rows.start}:{rows.stop}]"
         try:
             part = to_numpy(heads[which, rows], name=place)
@@ -159,12 +158,26 @@ def read_heads(
         yield which, rows, data
 
 
+def _pieces(shape: Sequence[int], block: int, limit: int) -> Iterator[tuple[slice, slice]]:
+    """Yield slices of heads and rows that hold about `limit` weights at most, the rows in whole multiples of `block`."""
+    count, queries, keys = (int(size) for size in shape)
+    step = max(1, limit // (queries * keys))
+    tall = queries if step > 1 else max(1, limit // (keys * block)) * block
+    for start in range(0, count, step):
+        for top in range(0, queries, tall):
+            yield slice(start, min(start + step, count)), slice(top, min(top + tall, queries))
+
+
 def _pool(
     data: NumpyArray, size: tuple[int, int], how: Pool, counts: dict[str, int]
 ) -> tuple[NumpyArray, NumpyArray, float]:
     """Return the pooled heads, the data with nothing in the way of a maximum, and the least finite weight."""
-    top = blockwise(data, size, np.maximum)
-    least = float(data.min())
+    cells = (-(-full // block) for full, block in zip(data.shape[1:], size, strict=True))
+    top, least = np.empty((len(data), *cells), dtype=data.dtype), math.inf
+    for which, rows in _pieces(data.shape, size[0], CACHED):
+        piece = data[which, rows]
+        least = float(np.minimum(least, piece.min()))  # NaN where there is any
+        top[which, rows.start // size[0] : -(-rows.stop // size[0])] = blockwise(piece, size, np.maximum)
     filled = data
     if not (np.isfinite(top).all() and math.isfinite(least)):
         nan = np.isnan(data)
@@ -252,7 +265,7 @@ def _looks_back(data: NumpyArray, top: NumpyArray, block: int, rows: slice, *, c
         writeable=False,
     )
     rest = data[:, whole * block :, whole * block :]
-    return not (bool(corners[:, :, *np.triu_indices(block, 1)].any()) or _later(rest))
+    return not (bool(corners[:, :, *_above(block)].any()) or _later(rest))
 
 
 def _later(heads: NumpyArray) -> bool:
@@ -261,55 +274,46 @@ def _later(heads: NumpyArray) -> bool:
         half = heads.shape[1] // 2
         corner = heads[:, :half, half:]
         return _any(corner) or _later(heads[:, :half, :half]) or _later(heads[:, half:, half:])
-    return _any(heads[:, *np.triu_indices(heads.shape[1], 1)])
+    return _any(heads[:, *_above(heads.shape[1])])
+
+
+@functools.lru_cache(maxsize=64)
+def _above(size: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the indices above the diagonal."""
+    return np.triu_indices(size, 1)
 
 
 def _any(values: NumpyArray) -> bool:
     return bool(values.any()) and bool(np.any((values != 0) & ~np.isnan(values)))
 
 
-class Sprite(NamedTuple):
-    """All thumbnails on one canvas, as values: what `palette_image` makes an image of."""
-
-    values: npt.NDArray[np.float64]
-    blank: Bools
-    masked: Bools
-
-
 def assemble(
-    tiles: Sequence[tuple[int, int, npt.NDArray[Any], Bools | None, Bools | None]],
-    grid: tuple[int, int],
-    side: int,
-    step: int,
-) -> Sprite:
-    """Put thumbnails in their places.
+    tiles: Iterable[tuple[int, int, npt.NDArray[np.uint8]]], grid: tuple[int, int], side: int, step: int, around: int
+) -> npt.NDArray[np.uint8]:
+    """Put thumbnails in their places on one canvas.
 
     Parameters
     ----------
     tiles
-        For each: its row and column in the grid, its pooled values, which of them are blank, which masked.
+        For each: its row and column in the grid, the palette entries of its cells.
     grid
         Rows and columns of the grid.
     side
         Pixels of a thumbnail in each direction; one with fewer cells has them enlarged by whole factors, in the middle.
     step
         Pixels from one thumbnail to the next.
+    around
+        The entry of what lies between them.
     """
-    shape = (grid[0] * step, grid[1] * step)
-    values = np.full(shape, np.nan)
-    blank, masked = np.ones(shape, dtype=bool), np.zeros(shape, dtype=bool)
+    out = np.full((grid[0] * step, grid[1] * step), around, dtype=np.uint8)
     margin = (step - side) // 2
-    for row, column, tile, clear, hidden in tiles:
+    for row, column, tile in tiles:
         rows, columns = tile.shape
         tall, wide = (min(max(1, side // size), ENLARGED) for size in (rows, columns))
         top = row * step + margin + (side - rows * tall) // 2
         left = column * step + margin + (side - columns * wide) // 2
-        place = (slice(top, top + rows * tall), slice(left, left + columns * wide))
-        values[place] = _enlarged(tile, tall, wide)
-        blank[place] = False if clear is None else _enlarged(clear, tall, wide)
-        if hidden is not None:
-            masked[place] = _enlarged(hidden, tall, wide)
-    return Sprite(values, blank, masked)
+        out[top : top + rows * tall, left : left + columns * wide] = _enlarged(tile, tall, wide)
+    return out
 
 
 def _enlarged(tile: npt.NDArray[Any], tall: int, wide: int) -> npt.NDArray[Any]:
@@ -318,7 +322,7 @@ def _enlarged(tile: npt.NDArray[Any], tall: int, wide: int) -> npt.NDArray[Any]:
     return np.repeat(tile, wide, axis=1) if wide > 1 else tile
 
 
-def later_blocks(cells: tuple[int, int], size: tuple[int, int]) -> Bools:
+def later_blocks(cells: Sequence[int], size: tuple[int, int]) -> Bools:
     """Return which blocks of a causal head lie wholly above its diagonal, ``[row, column]``."""
     first_key = np.arange(cells[1]) * size[1]
     last_query = np.arange(cells[0]) * size[0] + size[0] - 1

@@ -97,8 +97,9 @@ def heads_table(
     else:
         rows = head_layers(values, axes=axes, num_layers=num_layers, num_heads=num_heads, name=name)
         table = _from_rows(rows, measure)
-    last = table.groupby("layer")["head"].max()
-    sizes = dict(zip(last.index.tolist(), (last + 1).tolist(), strict=True))
+    sizes: dict[int, int] = {}  # heads per layer, as far as the ids say
+    for layer, head in zip(table["layer"].tolist(), table["head"].tolist(), strict=True):
+        sizes[layer] = max(sizes.get(layer, 0), head + 1)
     states = _states(sizes, pruned_heads, revived_heads, head_mask, events)
     if states:
         _assign(table, "state", states)
@@ -233,7 +234,13 @@ def _assign(table: pd.DataFrame, column: str, values: Mapping[tuple[int, int], A
     table[column] = [before if new is None else new for new, before in zip(found, old, strict=True)]
 
 
-def of_state(table: pd.DataFrame, state: str) -> list[tuple[int, int]]:
-    """Return the (layer, head) pairs in a state, or those with the flag ``"vulnerable"``."""
-    rows = table[table["vulnerable"]] if state == "vulnerable" else table[table["state"] == state]
-    return list(dict.fromkeys(zip(rows["layer"].tolist(), rows["head"].tolist(), strict=True)))
+def by_state(table: pd.DataFrame) -> dict[str, list[tuple[int, int]]]:
+    """Return the (layer, head) pairs that are pruned, that are revived, and that have the flag ``"vulnerable"``."""
+    found: dict[str, dict[tuple[int, int], None]] = {"pruned": {}, "revived": {}, "vulnerable": {}}
+    columns = (table[name].tolist() for name in ("layer", "head", "state", "vulnerable"))
+    for layer, head, state, vulnerable in zip(*columns, strict=True):
+        if state != "active":
+            found[state][layer, head] = None
+        if vulnerable:
+            found["vulnerable"][layer, head] = None
+    return {state: list(pairs) for state, pairs in found.items()}

@@ -194,7 +194,8 @@ def _exact(
     layers = _cell_layers(frame, weights.shape, grid, scale, labels, present, _font(weights.shape, grid, annotate))
     chart: Any = alt.layer(*layers, data=frame, **({"transform": transforms} if transforms else {}))
     chart = chart.add_params(*_token_params(labels))
-    chart = chart.properties(
+    chart = parts.set_properties(
+        chart,
         width=alt.Step(grid[1]),
         height=alt.Step(grid[0]),
         title=parts.heading(title, notes, width=max(grid[1] * weights.shape[1], 240)),

@@ -76,7 +76,8 @@ def attention_image(
         _rects(frame, code, blocks, scale, labels, (grid[0] * rows, grid[1] * columns)),
     )
     chart = chart.add_params(*_sparse_token_params(labels, blocks, grid))
-    chart = chart.properties(
+    chart = parts.set_properties(
+        chart,
         width=grid[1] * columns,
         height=grid[0] * rows,
         title=parts.heading(title, notes, width=max(grid[1] * columns, 240)),
@@ -161,7 +162,7 @@ def _rects(
         ),
         tooltip=shown,
     )
-    chart = chart.properties(transform=steps)
+    chart = parts.set_properties(chart, transform=steps)
     return unit(chart)
 
 

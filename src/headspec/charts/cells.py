@@ -11,13 +11,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import altair as alt
+import numpy as np
 import pandas as pd
 
 from headspec.charts import parts
 from headspec.charts.describe import GLYPHS
 from headspec.errors import DataError
 from headspec.reduce.palette import ColourScale, dark_ink_range
-from headspec.tables.heads import KINDS, STATES
+from headspec.tables.heads import KINDS, STATES, those_of
 from headspec.tables.packing import KEY, Code, code_for, pack_heads
 
 ROWS = 1_000
@@ -115,14 +116,14 @@ def head_map(
         frame = table[[*(["group"] if "group" in table.columns else []), *columns]]
         transforms: dict[str, Any] = {}
     else:
-        finite = table.loc[table["kind"] == "value", "value"]
+        finite = table["value"].to_numpy()[np.asarray(table["kind"], dtype=object) == "value"]
         code = code_for(float(finite.min()), float(finite.max()), log=scale.type == "log")
         notes.append(code.said())
         frame = pack_heads(table, code)
         transforms = {"transform": flattening(frame, code)}
     layers = _layers(frame, table, grid, scale, legend, value_format, font, select)
     chart = alt.layer(*layers, data=frame, **transforms)
-    chart = chart.properties(width=alt.Step(grid.width), height=alt.Step(grid.height))
+    chart = parts.set_properties(chart, width=alt.Step(grid.width), height=alt.Step(grid.height))
     return own_scales(chart), notes
 
 
@@ -200,8 +201,8 @@ def _layers(
     font: int | None,
     select: str | None,
 ) -> list[alt.Chart]:
-    present = [kind for kind in KINDS[1:] if (table["kind"] == kind).any()]
-    stated = bool((table["state"] != "active").any())
+    present = those_of(table["kind"], KINDS[1:])
+    stated = bool(those_of(table["state"], STATES[1:]))
     flagged = bool(table["vulnerable"].any())
     place = places(grid)
     tooltip = [alt.Tooltip("layer:O"), alt.Tooltip("head:O"), alt.Tooltip("value:Q", title=legend, format=value_format)]
@@ -297,7 +298,7 @@ def state_marks(place: alt.Chart, table: pd.DataFrame, grid: Grid, *, corner: bo
     size = max(10, min(grid.width, grid.height, 36))  # on smaller cells a mark may reach over its neighbours
     side = 0.28 * size if corner else 0.6 * size
     thick = 1.8 if size >= 14 else 1.2
-    found = [name for name in ("pruned", "revived") if (table["state"] == name).any()]
+    found = those_of(table["state"], STATES[1:])
     flagged = bool(table["vulnerable"].any())
     colours, shapes = parts.state_scales([*found, *(["vulnerable"] if flagged else [])])
     legend: alt.Legend | None = alt.Legend(title="State", symbolFillColor="transparent")

@@ -23,12 +23,13 @@ def sentence(*pieces: str) -> str:
 
 def heads_size(table: pd.DataFrame) -> str:
     """Return how many layers and heads there are: ``6 layers × 8 heads``, or the count where layers differ."""
-    heads = set(zip(table["layer"].tolist(), table["head"].tolist(), strict=True))
-    sizes = Counter(layer for layer, _ in heads).values()
+    if any(name in table.columns for name in ("group", "step", "run")):  # each head stands there more than once
+        table = table.drop_duplicates(["layer", "head"])
+    _, sizes = np.unique(table["layer"].to_numpy(), return_counts=True)
     layers = count(len(sizes), "layer")
-    if len(set(sizes)) == 1:
-        return f"{layers} × {count(len(heads) // len(sizes), 'head')}"
-    return f"{count(len(heads), 'head')} in {layers} ({min(sizes)} to {max(sizes)} a layer)"
+    if sizes.min() == sizes.max():
+        return f"{layers} × {count(int(sizes[0]), 'head')}"
+    return f"{count(len(table), 'head')} in {layers} ({sizes.min()} to {sizes.max()} a layer)"
 
 
 def kinds_note(table: pd.DataFrame) -> list[str]:
@@ -56,7 +57,7 @@ def heads_text(table: pd.DataFrame, what: str, unit: str = "") -> str:
     """Return what a measure of heads shows: size, range, mean, the extreme heads, what is missing, the states."""
     rows = np.flatnonzero(np.asarray(table["kind"], dtype=object) == "value")
     unit = f" {unit}" if unit else ""
-    missing = "; ".join(kinds_note(table))
+    missing = "; ".join(kinds_note(table)) if len(rows) < len(table) else ""
     if not rows.size:
         return sentence(f"{what} of {heads_size(table)}: no finite value", missing, states_text(table))
     values = table["value"].to_numpy(np.float64)[rows]

@@ -47,7 +47,7 @@ from headspec.charts.difference_table import (
 from headspec.charts.difference_words import ONE_SIDED_SIGNS, Words, describe, labels_of, notes_of, what_of
 from headspec.errors import DataError, KindError
 from headspec.reduce.palette import ColourScale
-from headspec.tables.heads import Pairs
+from headspec.tables.heads import Pairs, those_of
 from headspec.tables.packing import code_for, pack_heads
 from headspec.text import clean, head_name
 
@@ -155,7 +155,8 @@ def visualize_head_difference(
     chart, notes = _draw(table, top, grid, end, words, annotate, select)
     said = [*notes_of(table, top, grid, end, words, percent=percent), *notes]
     heading = title if title is not None else f"{words.what}: {names[1]} − {names[0]}"
-    return chart.properties(
+    return parts.set_properties(
+        chart,
         title=parts.heading(heading, said, width=max(grid.pixels, 260)),
         description=describe(table, changed, words, said),
     )
@@ -193,11 +194,11 @@ def _draw(
         notes.append(code.said())
         frame = pack_heads(table, code, others=others, kinds=ALL_KINDS)
         chart = alt.layer(*_layers(table, top, grid, scale, form, font, hidden, words, select), data=frame)
-        chart = chart.properties(transform=flattening(frame, code))
+        chart = parts.set_properties(chart, transform=flattening(frame, code))
     if table["kind"].isin(ONE_SIDED).any():
         sides = [f"only in {label}" for label in words.labels]
         chart = chart.add_params(alt.param(name=_sides_name(sides), value=sides))
-    chart = chart.properties(width=alt.Step(grid.width), height=alt.Step(grid.height))
+    chart = parts.set_properties(chart, width=alt.Step(grid.width), height=alt.Step(grid.height))
     return own_scales(chart), notes
 
 
@@ -223,7 +224,7 @@ def _layers(
     select: str | None,
 ) -> list[alt.Chart]:
     place = places(grid)
-    present = [kind for kind in ALL_KINDS[1:] if (table["kind"] == kind).any()]
+    present = those_of(table["kind"], ALL_KINDS[1:])
     stated = bool((table["state"] != "active").any() or table["vulnerable"].any())
     roomy = min(grid.width, grid.height) >= 10
     tooltip = [alt.Tooltip("layer:O"), alt.Tooltip("head:O")]

@@ -219,7 +219,8 @@ def build(
     opens = _Opens((layer, head), _pair_of(pair, weights))
     chart, missing = _compose(rows, names, weights, labels, opens, chosen, served=served)
     notes = _notes(weights, pool, rows, table, notes, opening, missing)
-    chart = chart.properties(
+    chart = parts.set_properties(
+        chart,
         title=parts.heading(title if title is not None else "Head explorer", notes, width=900),
         description=_describe(found, table, weights, chosen, opening, notes),
     )

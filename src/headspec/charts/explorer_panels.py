@@ -145,7 +145,8 @@ def head_map(
     if _marked(frame):
         layers += state_marks(place, frame, grid, corner=font is not None)
     chart: Any = alt.layer(*layers, data=frame)
-    chart = chart.properties(
+    chart = parts.set_properties(
+        chart,
         transform=[*shown_steps(names, weights, served=served), _picked_weight(weights)],
         width=alt.Step(grid.width),
         height=alt.Step(grid.height),
@@ -225,7 +226,8 @@ def scatter(
     ]
     chart: Any = alt.layer(*layers, data=heads.frame)
     both = " && ".join(f"isValid(datum.{column})" for column in columns)
-    chart = chart.properties(
+    chart = parts.set_properties(
+        chart,
         transform=[
             alt.FilterTransform(filter=both),
             *steps,
@@ -320,7 +322,8 @@ def matrix(
     layers.append(unit(picked.mark_rect(filled=False, strokeWidth=2 if side >= 8 else 1, stroke=PICK, aria=False)))
     longest = max(item.length for item in weights.layouts)
     chart: Any = alt.layer(*layers, data=alt.sequence(0, longest, as_="_i") if served else heads.frame)
-    chart = chart.properties(
+    chart = parts.set_properties(
+        chart,
         transform=_matrix_steps(names, weights, labels, served=served),
         width=alt.Step(side),
         height=alt.Step(side),

@@ -398,7 +398,7 @@ def _single(
     absent = absent_count(table, grid.layers, grid.heads)
     said = [note, *kinds_note(drawn), f"{absent:,} absent" if absent else "", *outside(table, scale), *notes]
     text = sentence(heads_text(table, what, unit), "; ".join(item for item in said if item))
-    return chart.properties(title=parts.heading(title, said, width=grid.pixels), description=text)
+    return parts.set_properties(chart, title=parts.heading(title, said, width=grid.pixels), description=text)
 
 
 def outside(table: pd.DataFrame, scale: ColourScale) -> list[str]:

@@ -122,7 +122,8 @@ def plot_head_gradients_with_overlays(
     layers, size, more = draw(frame, axis, threshold, select)
     text = sentence(heads_text(table, "Gradient norm"), "; ".join([*notes, *more]))
     chart = alt.layer(*layers, data=frame)
-    chart = chart.properties(
+    chart = parts.set_properties(
+        chart,
         width=size[0],
         height=size[1],
         title=parts.heading(clean(title), [*notes, *more], width=size[0]),

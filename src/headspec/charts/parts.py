@@ -36,6 +36,8 @@ CATEGORY_SHAPES = [
     "triangle-left",
 ]
 
+ChartT = TypeVar("ChartT", bound=alt.SchemaBase)
+
 PANEL = 512
 """Pixels that a heat map may take in each direction."""
 
@@ -69,6 +71,13 @@ def gradient_legend(title: str, height: float, scale: ColourScale) -> alt.Legend
     if scale.type == "log":  # the ends of a log domain are no round numbers
         return alt.Legend(title=title, gradientLength=length, format=".2~g")
     return alt.Legend(title=title, gradientLength=length)
+
+
+def set_properties(chart: ChartT, **properties: Any) -> ChartT:
+    """Set properties of a chart that nobody else has yet, and return it: its own `properties` would copy all of it."""
+    for name, value in properties.items():
+        chart[name] = value
+    return chart
 
 
 def one_mark() -> alt.Chart:
@@ -182,7 +191,7 @@ def id_range(ids: Iterable[int]) -> list[int]:
 
     Ids that are far apart (layers 0 and 40 alone) are kept as they are.
     """
-    known = np.unique(ids).tolist() if isinstance(ids, pd.Series) else sorted(set(ids))
+    known = sorted(set(ids.tolist() if isinstance(ids, pd.Series) else ids))
     span = range(known[0], known[-1] + 1)
     return list(span) if len(span) <= 2 * len(known) + 2 else known
 

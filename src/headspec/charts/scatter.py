@@ -106,7 +106,8 @@ def visualize_entropy_vs_gradient(
     log = _is_log(whole["gradient_norm"], scale)
     notes = _notes(table, whole, log)
     chart = alt.layer(*_layers(whole, log, unit_name, trend, select), data=whole)
-    chart = chart.properties(
+    chart = parts.set_properties(
+        chart,
         width=WIDTH,
         height=HEIGHT,
         title=parts.heading(title, notes, width=WIDTH),

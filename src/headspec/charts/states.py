@@ -9,11 +9,12 @@ import altair as alt
 import pandas as pd
 
 from headspec.charts import parts
+from headspec.tables.heads import STATES, those_of
 
 
 def found_states(table: pd.DataFrame) -> list[str]:
     """Return the states that occur in a heads table and are marked."""
-    found = [name for name in ("pruned", "revived") if (table["state"] == name).any()]
+    found = those_of(table["state"], STATES[1:])
     return [*found, "vulnerable"] if bool(table["vulnerable"].any()) else found
 
 

@@ -234,6 +234,12 @@ def _assign(table: pd.DataFrame, column: str, values: Mapping[tuple[int, int], A
     table[column] = [before if new is None else new for new, before in zip(found, old, strict=True)]
 
 
+def those_of(column: pd.Series[Any], names: Sequence[str]) -> list[str]:
+    """Return the names that occur in a column of text; comparing it with each of them would take several times as long."""
+    found = set(column.tolist())
+    return [name for name in names if name in found]
+
+
 def by_state(table: pd.DataFrame) -> dict[str, list[tuple[int, int]]]:
     """Return the (layer, head) pairs that are pruned, that are revived, and that have the flag ``"vulnerable"``."""
     found: dict[str, dict[tuple[int, int], None]] = {"pruned": {}, "revived": {}, "vulnerable": {}}

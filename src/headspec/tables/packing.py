@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from headspec.tables.heads import KINDS, STATES
+from headspec.tables.heads import KINDS, STATES, those_of
 
 KEY = "headspec"
 LEVELS = 10_000
@@ -114,8 +114,8 @@ def _codes(table: pd.DataFrame, kinds: Sequence[str]) -> npt.NDArray[np.int64]:
     out = table["vulnerable"].to_numpy(np.int64)
     for column, names, weight in (("kind", kinds, 6), ("state", STATES, 2)):
         cells = table[column].to_numpy(dtype=object)
-        for place, name in enumerate(names[1:], start=1):
-            out = out + weight * place * (cells == name)
+        for name in those_of(table[column], names[1:]):
+            out = out + weight * list(names).index(name) * (cells == name)
     return out
 
 

@@ -26,7 +26,11 @@ def slowly(matrix: np.ndarray, size: tuple[int, int], how: str) -> np.ndarray:
 
 @settings(max_examples=40, deadline=None)
 @given(
-    st.integers(1, 150), st.integers(1, 150), st.integers(4, 60), st.sampled_from(["max", "mean"]), st.integers(0, 9)
+    st.integers(1, 150),
+    st.integers(1, 150),
+    st.integers(4, 60),
+    st.sampled_from(["max", "mean", "both"]),
+    st.integers(0, 9),
 )
 def test_pooling_agrees_with_the_slow_way(rows: int, columns: int, panel: int, how: Any, seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -36,7 +40,10 @@ def test_pooling_agrees_with_the_slow_way(rows: int, columns: int, panel: int, h
         matrix[0, 0] = 0.5
     blocks = pool_matrix(matrix, panel, how=how)
     assert max(blocks.values.shape) <= panel
-    assert np.allclose(blocks.values, slowly(matrix, blocks.size, how), equal_nan=True)
+    assert np.allclose(blocks.values, slowly(matrix, blocks.size, "mean" if how == "mean" else "max"), equal_nan=True)
+    if how == "both":
+        assert blocks.means is not None
+        assert np.allclose(blocks.means, slowly(matrix, blocks.size, "mean"), equal_nan=True)
     assert blocks.high == np.nanmax(matrix)
     assert blocks.low == np.nanmin(matrix)
     assert blocks.counts["nan"] == np.isnan(matrix).sum()

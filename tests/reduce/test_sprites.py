@@ -43,7 +43,7 @@ def slowly(head: np.ndarray, size: tuple[int, int], how: str) -> np.ndarray:
     queries=st.integers(1, 23),
     keys=st.integers(1, 23),
     side=st.integers(1, 25),
-    how=st.sampled_from(["max", "mean"]),
+    how=st.sampled_from(["max", "mean", "both"]),
     holes=st.sampled_from([0.0, 0.2, 1.0]),
     read=st.sampled_from([7, 60, 2**23]),
     seed=st.integers(0, 99),
@@ -62,9 +62,10 @@ def test_pooling_is_that_of_a_slow_loop_however_it_is_read(
     assert max(found.values.shape[1:]) <= side
     assert found.size == (-(-queries // side), -(-keys // side))
     for head in range(heads):
-        assert np.allclose(
-            found.values[head], slowly(data[head], found.size, how), rtol=1e-5, atol=1e-6, equal_nan=True
-        )
+        sheets = [(found.values, "mean" if how == "mean" else "max")] + [(found.means, "mean")] * (how == "both")
+        for sheet, what in sheets:
+            assert sheet is not None
+            assert np.allclose(sheet[head], slowly(data[head], found.size, what), rtol=1e-5, atol=1e-6, equal_nan=True)
         finite = np.where(np.isfinite(data[head]), data[head], -np.inf)
         if np.isfinite(data[head]).any():
             assert found.best[head] == finite.max()

@@ -19,7 +19,7 @@ from headspec.charts.attention_parts import TOKEN_ROOM, Bools, Floats, Labels, c
 from headspec.charts.cells import CELLS, GREYS, narrow, text_ink, unit, value_expression, window
 from headspec.charts.describe import GLYPHS, sentence
 from headspec.errors import DataError
-from headspec.reduce.cells import Pool
+from headspec.reduce.cells import Pooling
 from headspec.reduce.palette import ColourScale, ScaleType, dark_ink_range
 from headspec.tables.attention import token_lists
 from headspec.tables.heads import kinds
@@ -48,7 +48,7 @@ def visualize_attention_matrix(
     max_value: float | None = 1.0,
     annotate: bool | None = None,
     cells: Literal["auto", "exact"] = "auto",
-    pool: Pool = "max",
+    pool: Pooling = "max",
     size: int = 400,
     axes: str | None = None,
 ) -> alt.LayerChart:
@@ -82,7 +82,8 @@ def visualize_attention_matrix(
         ``"auto"`` draws each cell as a mark up to 20,000 cells, and an image pooled to the panel above. ``"exact"`` draws
         each cell, up to 1,048,576.
     pool
-        How an image pools: ``"max"`` keeps every row's strongest key visible, ``"mean"`` shows the average weight.
+        How an image pools: ``"max"`` keeps every row's strongest key visible, ``"mean"`` shows the average weight, ``"both"``
+        has a switch between them on a page; pictures show the maxima.
     size
         Pixels of an image in each direction, at most.
     axes

@@ -16,13 +16,13 @@ from headspec.axes import Layer, attention_layers
 from headspec.charts import parts
 from headspec.charts.attention import _token_mask
 from headspec.charts.attention_heads_parts import Extras, heads_frame, labels_of, one_sequence, shape_of
-from headspec.charts.attention_heads_words import described, notes_of
+from headspec.charts.attention_heads_words import described, notes_of, pooled
 from headspec.charts.attention_parts import Labels, domain, param_name
 from headspec.charts.cells import CELLS, Grid, own_scales, places, ring, state_marks, unit
 from headspec.charts.describe import heads_text, sentence, states_text
 from headspec.errors import DataError
 from headspec.reduce import sprites
-from headspec.reduce.cells import CLEAR, Pool, entries_image, palette_entries
+from headspec.reduce.cells import CLEAR, Pooling, entries_image, palette_entries
 from headspec.reduce.palette import ColourScale, ScaleType
 from headspec.tables.heads import Pairs, heads_table
 from headspec.text import clean, count
@@ -35,8 +35,6 @@ LEAST, MOST = 8, 256
 WIDEST = 8_192
 SMALLEST_MARK = 20
 """Pixels that the mark of a pruned head is drawn for: on smaller thumbnails it reaches over their neighbours."""
-XValue: Any = alt.XValue  # quicker than alt.value, and without types
-YValue: Any = alt.YValue
 
 
 def visualize_attention_heads(
@@ -57,7 +55,7 @@ def visualize_attention_heads(
     events: Any = None,
     scale: ScaleType = "linear",
     max_value: float | Literal["shared", "head"] = "shared",
-    pool: Pool = "max",
+    pool: Pooling = "max",
     thumb: int | None = None,
     axes: str | None = None,
     select: str | None = None,
@@ -97,7 +95,7 @@ def visualize_attention_heads(
         number, so that charts compare; ``"head"``, each head's own, which shows the patterns of diffuse heads.
     pool
         How pixels pool weights where there are more tokens than pixels: ``"max"`` keeps every row's strongest key visible,
-        ``"mean"`` shows the average weight.
+        ``"mean"`` shows the average weight, ``"both"`` has a switch between them on a page; pictures show the maxima.
     thumb
         Pixels of a thumbnail in each direction, at most; None takes what the number of heads leaves room for.
     axes
@@ -154,9 +152,14 @@ def visualize_attention_heads(
         )
     blank = _blank_layers(found, causal)
     colours, tops = _colours(found, scale, max_value)
-    sprite = _sprite(found, grid, side, colours, blank, tops, masks)
     plain = all(sprites.fit(blocks.shape[0], side).pixels == 1 for blocks in found.values())  # no rows that repeat
-    uri = entries_image(sprite, colours, runs=plain)
+    sheets: list[dict[int, Any]] = [{layer: blocks.values for layer, blocks in found.items()}]
+    if pool == "both" and pooled(found):
+        sheets.append({layer: blocks.means for layer, blocks in found.items()})
+    uris = [
+        entries_image(_sprite(found, sheet, grid, side, colours, blank, tops, masks), colours, runs=plain)
+        for sheet in sheets
+    ]
     frame, extras = heads_frame(table, found, layers, masks, measure)
     notes = notes_of(found, table, grid, colours, max_value, bool(blank), pool, side, extras)
     about = heads_text(extras.measure, clean(measure_name)) if extras.measure is not None else ""
@@ -164,7 +167,7 @@ def visualize_attention_heads(
         title if title is not None else "Attention of every head", notes, width=max(grid.pixels, 280)
     )
     text = sentence(described(table, found), about, states_text(table), "; ".join(note for note in notes if note))
-    marks = _marks(table, grid, side, uri, colours, max_value, labels, extras, clean(measure_name), select)
+    marks = _marks(table, grid, side, uris, colours, max_value, labels, extras, clean(measure_name), select)
     shared: dict[str, Any] = {"transform": extras.transforms} if extras.transforms else {}
     chart = alt.layer(  # in one go: each later change would copy all of it
         *marks,
@@ -264,6 +267,7 @@ def _colours(
 
 def _sprite(
     found: Mapping[int, sprites.HeadBlocks],
+    sheet: Mapping[int, Any],
     grid: Grid,
     side: int,
     colours: ColourScale,
@@ -277,7 +281,7 @@ def _sprite(
     for layer, blocks in found.items():
         clear = sprites.later_blocks(blocks.values.shape[1:], blocks.size) if layer in blank else None
         hidden = sprites.masked_blocks(blocks.shape, blocks.size, masks[layer])
-        values = blocks.values if tops is None else blocks.values / tops[layer][:, None, None]
+        values = sheet[layer] if tops is None else sheet[layer] / tops[layer][:, None, None]
         entries = palette_entries(values, colours, blank=clear, masked=hidden)
         tiles += [(rows[layer], head, tile) for head, tile in enumerate(entries)]
     return sprites.assemble(tiles, (len(grid.layers), len(grid.heads)), side, grid.width, CLEAR)
@@ -290,7 +294,7 @@ def _marks(
     table: pd.DataFrame,
     grid: Grid,
     side: int,
-    uri: str,
+    uris: Sequence[str],
     colours: ColourScale,
     max_value: float | str,
     labels: Labels,
@@ -300,9 +304,6 @@ def _marks(
 ) -> list[alt.Chart]:
     """Return the image, the rects on it that carry tooltips, legend and axes, and what is drawn above."""
     height = len(grid.layers) * grid.height
-    picture = parts.one_mark().mark_image(
-        align="left", baseline="top", aspect=False, smooth=False, width=grid.pixels, height=height, aria=False
-    )
     place = places(grid)
     title = "Weight ÷ head's largest" if max_value == "head" else "Weight"
     rects = place.mark_rect(opacity=0, aria=len(table) <= 600).encode(
@@ -317,8 +318,9 @@ def _marks(
             rects = rects.transform_calculate(**{f"_{axis}": token})
     tokens = {param_name(names): names for names in labels if names is not None}
     params = [alt.param(name=name, value=names) for name, names in tokens.items()]
+    params += [parts.pool_switch()] if len(uris) > 1 else []
     rects = unit(rects.add_params(*params, *([parts.head_pick(select)] if select is not None else [])))
-    layers = [unit(picture.encode(XValue(0), YValue(0), alt.UrlValue(uri))), rects]
+    layers = [*parts.pictures(uris, grid.pixels, height), rects]
     if extras.border is not None:
         layers.append(_borders(place, side, extras.border, measure_name, height))
     if select is not None:

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 
 from headspec.charts.attention_heads_parts import Extras
-from headspec.charts.attention_parts import clipped
+from headspec.charts.attention_parts import POOLED, clipped
 from headspec.charts.cells import Grid
 from headspec.charts.describe import absent_count, heads_size, heads_text, sentence
 from headspec.reduce import sprites
-from headspec.reduce.cells import LEVELS, Pool
+from headspec.reduce.cells import LEVELS, Pooling
 from headspec.reduce.palette import ColourScale
 from headspec.text import count, number
 
@@ -25,7 +25,7 @@ def notes_of(
     colours: ColourScale,
     max_value: float | str,
     blank: bool,
-    pool: Pool,
+    pool: Pooling,
     side: int,
     extras: Extras,
 ) -> list[str]:
@@ -34,7 +34,7 @@ def notes_of(
     absent = absent_count(table, grid.layers, grid.heads)
     high = max(float(np.nanmax(blocks.values, initial=-math.inf)) for blocks in found.values())
     whose = {
-        "shared": f"colours shared by all heads, up to the largest {'mean' if pool == 'mean' and _pooled(found) else 'weight'} "
+        "shared": f"colours shared by all heads, up to the largest {'mean' if pool == 'mean' and pooled(found) else 'weight'} "
         f"{number(colours.high)}",
         "head": "each head's colours reach to its own largest weight, so brightness does not compare between heads",
     }
@@ -53,14 +53,15 @@ def notes_of(
     ]
 
 
-def _pooled(found: Mapping[int, sprites.HeadBlocks]) -> bool:
+def pooled(found: Mapping[int, sprites.HeadBlocks]) -> bool:
+    """Tell whether a pixel of some thumbnail stands for several weights."""
     return any(blocks.size != (1, 1) for blocks in found.values())
 
 
-def _pixels_note(found: Mapping[int, sprites.HeadBlocks], side: int, pool: Pool) -> str:
+def _pixels_note(found: Mapping[int, sprites.HeadBlocks], side: int, pool: Pooling) -> str:
     """Say how many pixels a thumbnail has and what one of them stands for."""
     sizes = sorted({blocks.size for blocks in found.values()})
-    what = "maximum" if pool == "max" else "mean"
+    what = POOLED[pool]
     if sizes == [(1, 1)]:
         longest = max(max(blocks.shape) for blocks in found.values())
         factor = sprites.fit(longest, side).pixels

@@ -10,19 +10,14 @@ import numpy as np
 import pandas as pd
 
 from headspec.charts import parts
-from headspec.charts.attention_parts import TOKEN_ROOM, Bools, Labels, clipped, domain, param_name
+from headspec.charts.attention_parts import POOLED, TOKEN_ROOM, Bools, Labels, clipped, domain, param_name
 from headspec.charts.cells import narrow, unit, value_expression
 from headspec.charts.describe import sentence
 from headspec.errors import DataError
-from headspec.reduce.cells import LEVELS, Blocks, Pool, entries_image, palette_entries, pool_matrix
+from headspec.reduce.cells import LEVELS, Blocks, Pooling, entries_image, palette_entries, pool_matrix
 from headspec.reduce.palette import ColourScale, ScaleType
 from headspec.tables.packing import Code, code_for, pack_blocks
 from headspec.text import count, number
-
-# quicker than alt.value, of which Altair must find the class, and without types
-XValue: Any = alt.XValue
-YValue: Any = alt.YValue
-UrlValue: Any = alt.UrlValue
 
 
 def attention_image(
@@ -34,7 +29,7 @@ def attention_image(
     causal: bool | None,
     scale_type: ScaleType,
     max_value: float | None,
-    pool: Pool,
+    pool: Pooling,
     size: int,
 ) -> alt.LayerChart:
     """Return the chart of a large matrix; the arguments are those of `visualize_attention_matrix`, read and checked."""
@@ -60,8 +55,9 @@ def attention_image(
         starts = np.arange(columns) * blocks.size[1]
         ends = np.arange(rows) * blocks.size[0] + blocks.size[0] - 1
         blank = starts[None, :] > ends[:, None]
-    entries = palette_entries(blocks.values, scale, blank=blank, masked=_masked_blocks(blocks, mask))
-    uri = entries_image(entries, scale)
+    masked = _masked_blocks(blocks, mask)
+    images = [blocks.values, blocks.means] if blocks.means is not None and blocks.size != (1, 1) else [blocks.values]
+    uris = [entries_image(palette_entries(image, scale, blank=blank, masked=masked), scale) for image in images]
     notes = _image_notes(blocks, scale, blank is not None)
     code = code_for(float(np.nanmin(blocks.maxima)), float(np.nanmax(blocks.maxima)))
     keep = np.isfinite(blocks.maxima)
@@ -72,10 +68,11 @@ def attention_image(
         )
     frame = pack_blocks(blocks.maxima, blocks.places, blocks.coarse, blocks.shape, code, keep)
     chart: Any = alt.layer(
-        _picture(uri, grid[1] * columns, grid[0] * rows),
+        *parts.pictures(uris, grid[1] * columns, grid[0] * rows),
         _rects(frame, code, blocks, scale, labels, (grid[0] * rows, grid[1] * columns)),
     )
-    chart = chart.add_params(*_sparse_token_params(labels, blocks, grid))
+    switch = [parts.pool_switch()] if len(uris) > 1 else []
+    chart = chart.add_params(*_sparse_token_params(labels, blocks, grid), *switch)
     chart = parts.set_properties(
         chart,
         width=grid[1] * columns,
@@ -104,7 +101,7 @@ def _image_notes(blocks: Blocks, scale: ColourScale, blank: bool) -> list[str]:
     if high == wide == 1:
         notes = ["each cell drawn"]
     else:
-        notes = [f"each cell is the {'maximum' if blocks.how == 'max' else 'mean'} of {high} × {wide} weights"]
+        notes = [f"each cell is the {POOLED[blocks.how]} of {high} × {wide} weights"]
     steps = scale.type if scale.type != "linear" else ""
     notes.append(
         f"{LEVELS} {steps + ' ' if steps else ''}colour steps from {number(scale.low)} to {number(scale.high)}"
@@ -114,13 +111,6 @@ def _image_notes(blocks: Blocks, scale: ColourScale, blank: bool) -> list[str]:
     if blank:
         notes.append("later keys get no weight and are left blank")
     return notes
-
-
-def _picture(uri: str, width: int, height: int) -> alt.Chart:
-    picture = parts.one_mark().mark_image(
-        align="left", baseline="top", aspect=False, smooth=False, width=width, height=height, aria=False
-    )
-    return unit(picture.encode(x=XValue(0), y=YValue(0), url=UrlValue(uri)))
 
 
 def _rects(

@@ -13,6 +13,8 @@ import numpy.typing as npt
 from headspec.reduce.palette import ColourScale, ScaleType
 from headspec.text import number
 
+POOLED = {"max": "maximum", "mean": "mean", "both": "maximum or, at the switch, the mean"}
+"""What a cell or pixel is of its block."""
 TOKEN_ROOM = 11
 """Pixels that a token label needs."""
 

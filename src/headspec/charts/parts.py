@@ -90,6 +90,36 @@ def _once() -> Any:  # one for all charts, which Altair never writes to: making 
     return alt.sequence(0, 1, as_="_once")
 
 
+# quicker than alt.value, of which Altair must find the class, and without types
+XValue: Any = alt.XValue
+YValue: Any = alt.YValue
+UrlValue: Any = alt.UrlValue
+
+POOL_SWITCH = "pool_switch"
+
+
+def pictures(uris: Sequence[str], width: int, height: int) -> list[alt.Chart]:
+    """Return the layers of a panel that is an image, drawn pixel by pixel: of its maxima and, if given, of its means."""
+    layers: list[Any] = []
+    for place, uri in enumerate(uris):
+        mark = one_mark().mark_image(
+            align="left", baseline="top", aspect=False, smooth=False, width=width, height=height, aria=False
+        )
+        layer = mark.encode(XValue(0), YValue(0), UrlValue(uri))
+        if len(uris) > 1:  # the one that is not looked at is not there: no picture or SVG carries it
+            layer = layer.transform_filter(f"{POOL_SWITCH} === '{POOLS[place]}'")
+        layers.append(layer)
+    return layers
+
+
+POOLS = ("maximum", "mean")
+
+
+def pool_switch() -> alt.Parameter:
+    """Return the switch between the maxima and the means of blocks, one for all charts of a page."""
+    return alt.param(name=POOL_SWITCH, value=POOLS[0], bind=alt.binding_radio(options=list(POOLS), name="Each pixel: "))
+
+
 # --- arguments of old ----------------------------------------------------------------------------------------------------
 
 _GONE = {

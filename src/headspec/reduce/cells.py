@@ -18,6 +18,7 @@ from headspec.errors import DataError
 from headspec.reduce.palette import MISSING, ColourScale, png_uri
 
 Pool = Literal["max", "mean"]
+Pooling = Literal["max", "mean", "both"]
 Floats = npt.NDArray[np.float64]
 
 RECTS = 32
@@ -32,12 +33,14 @@ class Blocks(NamedTuple):
     """A pooled matrix, and the exact maxima of coarser blocks with their places."""
 
     values: Floats
-    """``[row, column]``: the pooled weights; NaN where a block holds no number."""
+    """``[row, column]``: the pooled weights, the maxima of both; NaN where a block holds no number."""
+    means: Floats | None
+    """``[row, column]``: the means, where both were asked for."""
     size: tuple[int, int]
     """How many queries and keys one pooled cell stands for."""
     shape: tuple[int, int]
     """Of the matrix."""
-    how: Pool
+    how: Pooling
     coarse: tuple[int, int]
     """How many queries and keys one tooltip rect covers."""
     maxima: Floats
@@ -62,7 +65,7 @@ def pool_matrix(
     matrix: Any,
     panel: int,
     *,
-    how: Pool = "max",
+    how: Pooling = "max",
     mask: tuple[npt.NDArray[np.bool_] | None, npt.NDArray[np.bool_] | None] = (None, None),
     name: str = "attention",
     progress: Callable[[int, int], None] | None = None,
@@ -76,7 +79,7 @@ def pool_matrix(
     panel
         Pixels of the panel in each direction.
     how
-        ``"max"`` or ``"mean"`` of each block's finite values.
+        ``"max"`` or ``"mean"`` of each block's finite values, or ``"both"`` in the same pass.
     mask
         Which queries and which keys are real; None for all.
     name
@@ -91,6 +94,7 @@ def pool_matrix(
     coarse = (factors[0] * high_block, factors[1] * wide_block)
     rects = (-(-rows // coarse[0]), -(-columns // coarse[1]))
     values = np.full(pooled_shape, np.nan)
+    means = values.copy() if how == "both" else None
     maxima, places = np.full(rects, -np.inf), np.zeros((*rects, 2), dtype=np.int64)
     low, high, counts = math.inf, -math.inf, {"nan": 0, "inf": 0, "-inf": 0, "masked": 0}
     causal = rows == columns > 1
@@ -110,12 +114,13 @@ def pool_matrix(
             fill, least = _fill(slab, counts)
             top = _pool(fill, high_block, wide_block, np.maximum, -np.inf)
         row = start // high_block
-        if how == "max":
+        if how != "mean":
             values[row : row + len(top)] = np.where(top == -np.inf, np.nan, top)
-        else:
+        if how != "max":
             total = _pool(np.where(np.isfinite(slab), slab, 0.0), high_block, wide_block, np.add, 0.0)
             number = _pool(np.isfinite(slab).astype(np.float32), high_block, wide_block, np.add, 0.0)
-            values[row : row + len(top)] = np.divide(total, number, out=np.full(total.shape, np.nan), where=number > 0)
+            mean = np.divide(total, number, out=np.full(total.shape, np.nan), where=number > 0)
+            (values if means is None else means)[row : row + len(top)] = mean
         low, high = min(low, least), max(high, float(top.max(initial=-math.inf, where=np.isfinite(top))))
         _locate(fill, top, start, (high_block, wide_block), coarse, maxima, places)
         if progress is not None:
@@ -123,7 +128,7 @@ def pool_matrix(
     maxima[maxima == -np.inf] = np.nan
     counts["nan"] -= counts["masked"]  # what is masked was made NaN to keep it out of the pool
     return Blocks(
-        values, (high_block, wide_block), (rows, columns), how, coarse, maxima, places, low, high, counts, causal
+        values, means, (high_block, wide_block), (rows, columns), how, coarse, maxima, places, low, high, counts, causal
     )
 
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from headspec.arrays import NumpyArray, to_numpy
 from headspec.errors import DataError
-from headspec.reduce.cells import Pool, block_size
+from headspec.reduce.cells import Pooling, block_size
 from headspec.text import clean
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -65,7 +65,9 @@ class HeadBlocks(NamedTuple):
     """The heads of one layer, pooled, with what is exact about each of them."""
 
     values: Floats
-    """``[head, row, column]``; NaN where a block holds no number."""
+    """``[head, row, column]``, the maxima of both; NaN where a block holds no number."""
+    means: Floats | None
+    """``[head, row, column]``: the means, where both were asked for."""
     size: tuple[int, int]
     """Queries and keys of a block."""
     shape: tuple[int, int]
@@ -87,7 +89,7 @@ def pool_heads(
     *,
     side: int | None = None,
     block: int = 1,
-    how: Pool = "max",
+    how: Pooling = "max",
     mask: Mask = (None, None),
     name: str = "heads",
 ) -> HeadBlocks:
@@ -100,7 +102,7 @@ def pool_heads(
     side, block
         Cells in each direction, at most; or how many positions one of them stands for.
     how
-        ``"max"`` or ``"mean"`` of each block's finite weights.
+        ``"max"`` or ``"mean"`` of each block's finite weights, or ``"both"`` in the same pass.
     mask
         Which queries and which keys are real; None for all.
     name
@@ -110,20 +112,23 @@ def pool_heads(
     size = (block, block) if side is None else (block_size(queries, side), block_size(keys, side))
     cells = (-(-queries // size[0]), -(-keys // size[1]))
     values = np.full((count, *cells), np.nan, dtype=np.float32)
+    means = values.copy() if how == "both" else None
     best, places = np.full(count, np.nan), np.zeros((count, 2), dtype=np.int64)
     low, causal = math.inf, queries == keys > 1
     counts = {"nan": 0, "inf": 0, "-inf": 0, "masked": 0}
     for which, rows, data in read_heads(heads, size[0], mask, counts, name):
-        pooled, filled, least = _pool(data, size, how, counts)
-        if pooled.dtype != values.dtype:
-            values = values.astype(pooled.dtype)
-        values[which, rows.start // size[0] : rows.start // size[0] + pooled.shape[1]] = pooled
+        top, filled, least = _pool(data, size, counts)
+        place = (which, slice(rows.start // size[0], rows.start // size[0] + top.shape[1]))
+        if top.dtype != values.dtype:
+            values, means = values.astype(top.dtype), None if means is None else means.astype(top.dtype)
+        if how != "mean":
+            values[place] = np.where(top == -np.inf, np.asarray(np.nan, dtype=top.dtype), top)
+        if how != "max":
+            (values if means is None else means)[place] = _mean(data, size, whole=filled is data)
         low = min(low, least)
-        top = pooled if how == "max" else blockwise(filled, size, np.maximum)
-        top = np.where(np.isnan(top), np.asarray(-np.inf, dtype=top.dtype), top)
         _strongest(filled, top, size, rows.start, best[which], places[which])
         causal = causal and _looks_back(data, top, size[0], rows, clean=filled is data and least >= 0)
-    return HeadBlocks(values, size, (queries, keys), best, places, low, causal, counts)
+    return HeadBlocks(values, means, size, (queries, keys), best, places, low, causal, counts)
 
 
 def read_heads(
@@ -168,39 +173,36 @@ def _pieces(shape: Sequence[int], block: int, limit: int) -> Iterator[tuple[slic
             yield slice(start, min(start + step, count)), slice(top, min(top + tall, queries))
 
 
-def _pool(
-    data: NumpyArray, size: tuple[int, int], how: Pool, counts: dict[str, int]
-) -> tuple[NumpyArray, NumpyArray, float]:
-    """Return the pooled heads, the data with nothing in the way of a maximum, and the least finite weight."""
+def _pool(data: NumpyArray, size: tuple[int, int], counts: dict[str, int]) -> tuple[NumpyArray, NumpyArray, float]:
+    """Return the maxima (-inf where there is no number), the data with nothing in the way of them, the least finite weight."""
     cells = (-(-full // block) for full, block in zip(data.shape[1:], size, strict=True))
     top, least = np.empty((len(data), *cells), dtype=data.dtype), math.inf
     for which, rows in _pieces(data.shape, size[0], CACHED):
         piece = data[which, rows]
         least = float(np.minimum(least, piece.min()))  # NaN where there is any
         top[which, rows.start // size[0] : -(-rows.stop // size[0])] = blockwise(piece, size, np.maximum)
-    filled = data
-    if not (np.isfinite(top).all() and math.isfinite(least)):
-        nan = np.isnan(data)
-        for kind, found in (("nan", nan), ("inf", data == np.inf), ("-inf", data == -np.inf)):
-            counts[kind] += int(found.sum())
-        least = float(data.min(initial=np.inf, where=np.isfinite(data)))
-        filled = np.where(nan, np.asarray(-np.inf, dtype=data.dtype), data)
-        top = blockwise(filled, size, np.maximum)
-        top = np.where(top == -np.inf, np.asarray(np.nan, dtype=top.dtype), top)
-    if how == "max":
-        return top, filled, least
-    if filled is data:
+    if np.isfinite(top).all() and math.isfinite(least):
+        return top, data, least
+    nan = np.isnan(data)
+    for kind, found in (("nan", nan), ("inf", data == np.inf), ("-inf", data == -np.inf)):
+        counts[kind] += int(found.sum())
+    least = float(data.min(initial=np.inf, where=np.isfinite(data)))
+    filled = np.where(nan, np.asarray(-np.inf, dtype=data.dtype), data)
+    return blockwise(filled, size, np.maximum), filled, least
+
+
+def _mean(data: NumpyArray, size: tuple[int, int], *, whole: bool) -> NumpyArray:
+    """Return the means of the finite weights of blocks; `whole` says that all are finite."""
+    if whole:
         heights, widths = (
             np.minimum(block, full - np.arange(0, full, block))
             for block, full in zip(size, data.shape[1:], strict=True)
         )
-        mean = blockwise(data, size, np.add) / np.outer(heights, widths).astype(data.dtype)
-        return mean, filled, least
+        return np.asarray(blockwise(data, size, np.add) / np.outer(heights, widths).astype(data.dtype))
     finite = np.isfinite(data)
     total = blockwise(np.where(finite, data, np.asarray(0, dtype=data.dtype)), size, np.add)
     number = blockwise(finite.astype(np.float32), size, np.add)
-    mean = np.divide(total, number, out=np.full(total.shape, np.nan, dtype=total.dtype), where=number > 0)
-    return mean, filled, least
+    return np.divide(total, number, out=np.full(total.shape, np.nan, dtype=total.dtype), where=number > 0)
 
 
 def blockwise(heads: NumpyArray, size: tuple[int, int], reduce: np.ufunc) -> NumpyArray:

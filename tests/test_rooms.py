@@ -12,7 +12,7 @@ import headspec
 SOURCE = Path(headspec.__file__).parent
 MODULES = sorted(SOURCE.rglob("*.py"))
 
-BASE = {"errors", "text", "arrays", "axes", "catalog"}
+BASE = {"errors", "text", "arrays", "axes", "stored", "catalog"}
 SEES = {
     "sources": BASE
     | {"sources", "tables", "measures", "output.files"},  # a recorder writes files and checks what it writes

@@ -114,9 +114,10 @@ def _from_protocol(value: Any, name: str) -> NumpyArray:
         return np.from_dlpack(value)
     except Exception as error:
         # each library refuses in its own way: a device array, an unknown dtype, a failed chunk
+        stored = isinstance(error, (OSError, MemoryError, KeyError))
+        hint = "" if stored else "; copy it to the host first (numpy.asarray, .get(), .cpu())"
         raise DataError(
-            f"{name} ({kind_of(value)}) could not be read as a NumPy array: {clean(error)}; copy it to the host first "
-            "(numpy.asarray, .get(), .cpu())"
+            f"{name} ({kind_of(value)}) could not be read as a NumPy array: {type(error).__name__}: {clean(error)}{hint}"
         ) from error
 
 

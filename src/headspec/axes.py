@@ -15,6 +15,7 @@ import numpy as np
 
 from headspec.arrays import ArrayLike, NumpyArray, is_array, is_torch, kind_of, shape_of, to_numpy
 from headspec.errors import DataError, KindError
+from headspec.stored import view_of
 from headspec.text import clean, listing
 
 _NO_WEIGHTS = (
@@ -253,8 +254,7 @@ def attention_layers(
             layers, name, "that layer has no weights (a hybrid model?); give the others as a dict {layer: array}"
         )
         return [Layer(layer.id, _as_4d(layer.array, None, f"{name}[{layer.id}]")) for layer in layers]
-    if not is_array(attentions):
-        attentions = to_numpy(attentions, name=name)
+    attentions = view_of(attentions) if is_array(attentions) else to_numpy(attentions, name=name)
     if axes is not None and "layer" in axes.replace(",", " ").split():
         names = axes.replace(",", " ").split()
         place = names.index("layer")
@@ -273,8 +273,7 @@ def attention_layers(
 
 
 def _as_4d(array: Any, axes: str | None, name: str) -> Any:
-    if not is_array(array):
-        array = to_numpy(array, name=name)
+    array = view_of(array) if is_array(array) else to_numpy(array, name=name)
     shape = tuple(int(size) for size in array.shape)
     if axes is None:
         if not 2 <= len(shape) <= 4:

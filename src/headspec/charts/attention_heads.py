@@ -24,6 +24,7 @@ from headspec.errors import DataError
 from headspec.reduce import sprites
 from headspec.reduce.cells import CLEAR, Pooling, entries_image, palette_entries
 from headspec.reduce.palette import ColourScale, ScaleType
+from headspec.stored import meter
 from headspec.tables.heads import Pairs, heads_table
 from headspec.text import clean, count
 
@@ -139,12 +140,18 @@ def visualize_attention_heads(
     labels = labels_of(layers, tokens, query_tokens, key_tokens)
     grid, side = _layout(layers, thumb, border=measure is not None)
     masks = {layer.id: _token_mask(attention_mask, shape_of(layer), batch_idx) for layer in layers}
-    found = {
-        layer.id: sprites.pool_heads(
-            layer.array, side=side, how=pool, mask=masks[layer.id], name=f"attentions[{layer.id}]"
-        )
-        for layer in layers
-    }
+    with meter("attentions", (layer.array for layer in layers)) as reading:
+        found = {
+            layer.id: sprites.pool_heads(
+                layer.array,
+                side=side,
+                how=pool,
+                mask=masks[layer.id],
+                name=f"attentions[{layer.id}]",
+                meter=reading,
+            )
+            for layer in layers
+        }
     table = _table(found, pruned_heads, revived_heads, vulnerable_heads, events)
     if not (table["kind"] == "value").any():
         raise DataError(

@@ -16,6 +16,7 @@ from headspec.charts.describe import sentence
 from headspec.errors import DataError
 from headspec.reduce.cells import LEVELS, Blocks, Pooling, entries_image, palette_entries, pool_matrix
 from headspec.reduce.palette import ColourScale, ScaleType
+from headspec.stored import meter
 from headspec.tables.packing import Code, code_for, pack_blocks
 from headspec.text import count, number
 
@@ -35,7 +36,8 @@ def attention_image(
     """Return the chart of a large matrix; the arguments are those of `visualize_attention_matrix`, read and checked."""
     if size < 32:
         raise DataError(f"size={size} leaves nothing to see; expected 32 pixels or more")
-    blocks = pool_matrix(matrix, size, how=pool, mask=mask, name="attn_matrix")
+    with meter("attn_matrix", [matrix]) as reading:
+        blocks = pool_matrix(matrix, size, how=pool, mask=mask, name="attn_matrix", meter=reading)
     if not math.isfinite(blocks.high):
         raise DataError(f"attn_matrix holds no finite weight: {blocks.counts}; there is nothing to draw")
     if causal and not blocks.causal:

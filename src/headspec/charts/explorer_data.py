@@ -20,6 +20,7 @@ from headspec.errors import DataError, KindError
 from headspec.reduce import pairs, sprites
 from headspec.reduce.cells import Pool
 from headspec.reduce.palette import ColourScale, ScaleType
+from headspec.stored import meter
 from headspec.tables.heads import heads_table
 from headspec.tables.packing import Code
 from headspec.text import clean, count, head_name, listing
@@ -266,8 +267,12 @@ def _packed(
     how: Pool,
 ) -> Weights:
     found = {}
-    for layer in layers:
-        found[layer.id] = _blocks(layer, block, masks[layer.id], how)
+    with meter("attentions", (layer.array for layer in layers)) as reading:
+        for layer in layers:
+            name = f"attentions[{layer.id}]"
+            found[layer.id] = sprites.pool_heads(
+                layer.array, block=block, how=how, mask=masks[layer.id], name=name, meter=reading
+            )
     finite = [blocks.values[np.isfinite(blocks.values)] for blocks in found.values()]
     drawn = np.concatenate(finite) if sum(map(len, finite)) else np.zeros(0)
     if not drawn.size:
@@ -300,10 +305,6 @@ def _packed(
     size = sum(pairs.text_bytes(item[None]) for item in rows)
     parted = [layout for layout, _ in kinds], [shape for _, shape in kinds]
     return Weights(rows, forms, code, colours, *parted, size, low, high, counts)
-
-
-def _blocks(layer: Layer, block: int, mask: sprites.Mask, how: Pool) -> sprites.HeadBlocks:
-    return sprites.pool_heads(layer.array, block=block, how=how, mask=mask, name=f"attentions[{layer.id}]")
 
 
 # --- the head that it opens on ---------------------------------------------------------------------------------------------

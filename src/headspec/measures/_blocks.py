@@ -15,10 +15,11 @@ import numpy.typing as npt
 
 from headspec.arrays import NumpyArray, is_torch, to_numpy
 from headspec.measures._visible import Visible
+from headspec.stored import Meter, is_stored
 
 BLOCK = 1 << 18
 _TRANSFER = 1 << 22
-"""Cells that leave another device at a time."""
+"""Cells that leave another device or a store at a time."""
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 
@@ -34,7 +35,9 @@ class Sums(NamedTuple):
     """Σ p over the keys that it may not see."""
 
 
-def layer_sums(array: Any, visible: Visible, *, proved: bool = False, name: str = "attentions") -> Sums:
+def layer_sums(
+    array: Any, visible: Visible, *, proved: bool = False, name: str = "attentions", meter: Meter | None = None
+) -> Sums:
     """Return the entropy and the weight of each row of a layer of any library.
 
     Rows with NaN, infinite or negative weights come out as NaN or infinite; rows that do not count stay 0.
@@ -49,6 +52,8 @@ def layer_sums(array: Any, visible: Visible, *, proved: bool = False, name: str 
         It is known that all weight on hidden keys is exactly zero.
     name
         The argument's name, for error messages.
+    meter
+        Told of what was read.
     """
     batch, heads, queries, keys = (int(size) for size in array.shape)
     sums = Sums(*(np.zeros((batch, heads, queries)) for _ in range(3)))
@@ -62,6 +67,8 @@ def layer_sums(array: Any, visible: Visible, *, proved: bool = False, name: str 
     with np.errstate(all="ignore"):
         for b in range(batch):
             for h, q, block in blocks_of(array, b, name):
+                if meter is not None:
+                    meter.add(block.size)
                 if not (every or visible.real[b, q].any()):
                     continue
                 if not whole:
@@ -91,7 +98,7 @@ def blocks_of(array: Any, batch: int, name: str) -> Iterator[tuple[slice, slice,
     Masked entries are 0.
     """
     _, heads, queries, keys = (int(size) for size in array.shape)
-    if is_torch(array) and not _viewable(array):
+    if is_stored(array) or (is_torch(array) and not _viewable(array)):
         for h, q in _pieces(heads, queries, keys, _fetched(array)):
             piece = _filled(to_numpy(array[batch, h, q], name=name))
             for inner_h, inner_q in _pieces(piece.shape[0], piece.shape[1], keys, BLOCK):
@@ -112,8 +119,8 @@ def _viewable(tensor: Any) -> bool:
 
 
 def _fetched(tensor: Any) -> int:
-    """Return how many cells to convert at a time: a block on the host (bfloat16), more from another device."""
-    return BLOCK if tensor.device.type == "cpu" else _TRANSFER
+    """Return how many cells to convert at a time: a block on the host (bfloat16), more from another device or a store."""
+    return BLOCK if is_torch(tensor) and tensor.device.type == "cpu" else _TRANSFER
 
 
 def _pieces(heads: int, queries: int, keys: int, limit: int) -> Iterator[tuple[slice, slice]]:

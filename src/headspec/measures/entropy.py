@@ -24,6 +24,7 @@ from headspec.measures._visible import (
     visible_keys,
     window_of,
 )
+from headspec.stored import meter
 from headspec.text import listing
 
 Unit: TypeAlias = Literal["nats", "bits"]
@@ -370,6 +371,7 @@ def _each(task: _Input, rows: Rows, tolerance: float | None) -> Iterator[tuple[i
     if rows not in ("error", "renormalise", "sink"):
         raise DataError(f"rows={rows!r} is unknown; expected 'error', 'renormalise' or 'sink'")
     counted = False
+    reading = meter("attentions", (layer.array for layer in task.layers))
     for layer in task.layers:
         name = f"attentions of layer {layer.id}"
         shape = tuple(int(size) for size in layer.array.shape)
@@ -377,7 +379,8 @@ def _each(task: _Input, rows: Rows, tolerance: float | None) -> Iterator[tuple[i
         window = window_of(task.window, layer.id)
         visible = visible_keys(shape, task.masks, causal=task.causal, window=window, absent=absent, name=name)
         alone = all(mask is None for mask in task.masks) and window is None and absent is None
-        sums = layer_sums(layer.array, visible, proved=task.proved and alone, name=name)
+        with reading:
+            sums = layer_sums(layer.array, visible, proved=task.proved and alone, name=name, meter=reading)
         limit = tolerance_of(layer.array, tolerance)
         entropy = entropy_of(layer, sums, visible, rows=rows, tolerance=limit, name="attentions")
         maximum = np.log(np.maximum(visible.number + (rows == "sink"), 1))

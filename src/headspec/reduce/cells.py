@@ -7,7 +7,6 @@ row's strongest key visible; dropping columns or averaging loses it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -16,6 +15,7 @@ import numpy.typing as npt
 from headspec.arrays import NumpyArray, to_numpy
 from headspec.errors import DataError
 from headspec.reduce.palette import MISSING, ColourScale, png_uri
+from headspec.stored import Meter
 
 Pool = Literal["max", "mean"]
 Pooling = Literal["max", "mean", "both"]
@@ -68,7 +68,7 @@ def pool_matrix(
     how: Pooling = "max",
     mask: tuple[npt.NDArray[np.bool_] | None, npt.NDArray[np.bool_] | None] = (None, None),
     name: str = "attention",
-    progress: Callable[[int, int], None] | None = None,
+    meter: Meter | None = None,
 ) -> Blocks:
     """Pool a ``[query, key]`` matrix to at most `panel` cells in each direction.
 
@@ -84,8 +84,8 @@ def pool_matrix(
         Which queries and which keys are real; None for all.
     name
         The argument's name, for error messages.
-    progress
-        Called with the rows done and all rows after each slab.
+    meter
+        Told of what was read.
     """
     rows, columns = (int(size) for size in matrix.shape)
     high_block, wide_block = block_size(rows, panel), block_size(columns, panel)
@@ -123,8 +123,8 @@ def pool_matrix(
             (values if means is None else means)[row : row + len(top)] = mean
         low, high = min(low, least), max(high, float(top.max(initial=-math.inf, where=np.isfinite(top))))
         _locate(fill, top, start, (high_block, wide_block), coarse, maxima, places)
-        if progress is not None:
-            progress(end, rows)
+        if meter is not None:
+            meter.add((end - start) * columns)
     maxima[maxima == -np.inf] = np.nan
     counts["nan"] -= counts["masked"]  # what is masked was made NaN to keep it out of the pool
     return Blocks(

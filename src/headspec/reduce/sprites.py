@@ -16,6 +16,7 @@ import numpy.typing as npt
 from headspec.arrays import NumpyArray, to_numpy
 from headspec.errors import DataError
 from headspec.reduce.cells import Pooling, block_size
+from headspec.stored import Meter
 from headspec.text import clean
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -92,6 +93,7 @@ def pool_heads(
     how: Pooling = "max",
     mask: Mask = (None, None),
     name: str = "heads",
+    meter: Meter | None = None,
 ) -> HeadBlocks:
     """Pool every head of a layer.
 
@@ -107,6 +109,8 @@ def pool_heads(
         Which queries and which keys are real; None for all.
     name
         The argument's name, for error messages.
+    meter
+        Told of what was read.
     """
     count, queries, keys = (int(size) for size in heads.shape)
     size = (block, block) if side is None else (block_size(queries, side), block_size(keys, side))
@@ -127,6 +131,8 @@ def pool_heads(
             (values if means is None else means)[place] = _mean(data, size, whole=filled is data)
         low = min(low, least)
         _strongest(filled, top, size, rows.start, best[which], places[which])
+        if meter is not None:
+            meter.add(data.size)
         causal = causal and _looks_back(data, top, size[0], rows, clean=filled is data and least >= 0)
     return HeadBlocks(values, means, size, (queries, keys), best, places, low, causal, counts)
 

@@ -196,7 +196,7 @@ def test_weights_above_the_budget_are_pooled_by_blocks_and_say_so() -> None:
     lists = [json.dumps(row["q"], separators=(",", ":")) for data in rows.values() for row in data if "q" in row]
     assert sum(map(len, lists)) <= 8_000
     query, key = (place - place % block for place in (33, 13))
-    assert f"Weight from queries {query} to {query + block - 1} on keys {key} to {key + block - 1}" in svg_of(chart)
+    assert f"Weight from queries {query}–{query + block - 1} on keys {key}–{key + block - 1}" in svg_of(chart)
 
 
 def test_real_sizes_stay_within_the_budget() -> None:
@@ -593,7 +593,27 @@ def test_pooled_weights_are_picked_by_block(visit: Any) -> None:
     page.settle()
     for (layer, head), item in page.heads().items():
         assert abs(item["datum"]["_value"] - top(layer, head, query, key)) <= 1.1e-3
-    assert any(f"queries {query} to {query + block - 1}" in title for title in page.titles())
+    assert any(f"queries {query}–{query + block - 1}" in title for title in page.titles())
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scatter", ["auto", None])
+def test_a_long_title_of_a_pair_pushes_nothing_out_of_the_view(visit: Any, scatter: Any) -> None:
+    tokens = [f"token-{place}" for place in range(40)]
+    page = visit(visualize_head_explorer(attention(1, 2, 40), tokens=tokens, gradient=[[1.0, 2.0]], scatter=scatter))
+
+    def overhang() -> float:
+        box = "document.querySelector('{}').getBoundingClientRect()"
+        labels = "[...document.querySelectorAll('svg .role-legend-label text')]"
+        ends = f"Math.max(...{labels}.map(item => item.getBoundingClientRect().right))"
+        return float(page.opened.js(f"{ends} - {box.format('svg')}.right"))
+
+    assert overhang() < 0
+    page.click(page.cells()[39, 30])
+    page.until(lambda: page.signal("head_pick_by_pair"))
+    page.settle()
+    assert any(title.startswith("Weight from query 39") for title in page.titles())
+    assert overhang() < 0
 
 
 # --- served ----------------------------------------------------------------------------------------------------------------

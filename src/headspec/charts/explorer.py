@@ -288,7 +288,8 @@ def _compose(
     """Return the panels put together with their params, and how many heads the scatter lacks."""
     head = parts.head_pick(names.head, layer=opens.head[0], head=opens.head[1])
     left: Any = panels.head_map(rows, names, weights, labels, head, served=served)
-    right = panels.matrix(rows, names, weights, labels, say.pair_pick(names, opens.pair), served=served)
+    pick = say.pair_pick(names, opens.pair)
+    right = panels.matrix(rows, names, weights, labels, pick, served=served, alone=chosen is None)
     missing = 0
     with warnings.catch_warnings():
         # the same pick in two panels is what links them; Altair wonders whether it is meant

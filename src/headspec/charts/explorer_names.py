@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import altair as alt
 
-from headspec.charts import parts
 from headspec.charts.attention_parts import Labels, param_name
 from headspec.charts.explorer_data import Measure, Weights
 from headspec.reduce.pairs import WHY
@@ -139,7 +138,8 @@ def label_expression(names: Names) -> str:
     square = "(datum.value < 0 ? -1 : 1) * datum.value * datum.value"
     return (
         f"{space} === 'log' ? format(pow(10, datum.value), '.2~g') : "
-        f"{space} === 'sqrt' ? format({square}, '.2~g') : datum.label"
+        f"{space} === 'sqrt' ? format({square}, '.2~g') : "
+        f"max(abs({names.shown}.low), abs({names.shown}.high)) < 0.001 ? format(datum.value, '.1~e') : datum.label"
     )
 
 
@@ -185,19 +185,23 @@ def _per_layout(values: Sequence[int], layout: str) -> str:
 def place_expression(value: str, block: int, most: int, noun: str, plural: str, tokens: list[str] | None) -> str:
     """Return the expression that names a position, or the positions of a block, with their token."""
     if block > 1:
-        return f"'{plural} ' + {value} + ' to ' + min({value} + {block - 1}, {most - 1})"
+        return f"'{plural} ' + {value} + '–' + min({value} + {block - 1}, {most - 1})"
     token = f" + ' (' + {param_name(tokens)}[{value}] + ')'" if tokens is not None else ""
     return f"'{noun} ' + {value}{token}"
 
 
-def map_title(names: Names, weights: Weights, labels: Labels) -> alt.TitleParams:
-    """Return the map's title: the measure that it shows, or the pair."""
+def map_title(names: Names, weights: Weights, labels: Labels, *, limit: int) -> alt.TitleParams:
+    """Return the map's title: the measure that it shows, or the pair.
+
+    It changes with the pick, and Vega fixes the size of a view when it is first drawn: one that grew beyond `limit` pixels
+    would push what stands beside the map out of the view.
+    """
     query = place_expression(
         f"{names.pair}.query[0]", weights.block[0], weights.shape[0], "query", "queries", labels.query
     )
     key = place_expression(f"{names.pair}.key[0]", weights.block[1], weights.shape[1], "key", "keys", labels.key)
     text = f"{names.by_pair} ? 'Weight from ' + {query} + ' on ' + {key} : {names.shown}.name"
-    return alt.TitleParams(text=alt.ExprRef(text), **small(), limit=parts.PANEL)
+    return alt.TitleParams(text=alt.ExprRef(text), **small(), limit=limit)
 
 
 def matrix_title(names: Names, *, served: bool) -> alt.TitleParams:

@@ -34,6 +34,10 @@ from headspec.tables.packing import KEY
 
 MAP, MATRIX = 384, 420
 """Pixels of the map and of the matrix, about."""
+LEFT = 300
+"""Pixels that the title of a picked pair has at least, and the scatter's width."""
+LEGEND = 56
+"""Pixels of the legend beside the map, about."""
 SCATTER = 240
 PICK = "#E5484D"
 
@@ -150,7 +154,7 @@ def head_map(
         transform=[*shown_steps(names, weights, served=served), _picked_weight(weights)],
         width=alt.Step(grid.width),
         height=alt.Step(grid.height),
-        title=say.map_title(names, weights, labels),
+        title=say.map_title(names, weights, labels, limit=max(grid.pixels, LEFT)),
     )
     return own_scales(chart)
 
@@ -207,7 +211,7 @@ def scatter(
     size = 60 if len(whole) <= 200 else 24
     place = alt.Chart().encode(x=x, y=y)
     points = place.mark_point(
-        filled=True, size=size, opacity=0.9, strokeWidth=0.6, stroke="#808080", aria=len(whole) <= 600
+        filled=True, size=size, opacity=0.9, strokeWidth=1, stroke="#808080", aria=len(whole) <= 600
     )
     points = points.encode(
         color=shade(names, legend=None), tooltip=head_tooltip(heads, weights), order=alt.Order("_shade:Q")
@@ -234,7 +238,7 @@ def scatter(
             *shown_steps(names, weights, served=served),
             _picked_weight(weights),
         ],
-        width=max(heads.grid.pixels, 200),
+        width=max(heads.grid.pixels, LEFT),
         height=SCATTER,
     )
     return own_scales(chart), len(heads.frame) - len(whole)
@@ -288,9 +292,9 @@ def _state_points(place: alt.Chart, frame: pd.DataFrame, size: int) -> list[alt.
 
 
 def matrix(
-    heads: Heads, names: Names, weights: Weights, labels: Labels, pick: alt.Parameter, *, served: bool
+    heads: Heads, names: Names, weights: Weights, labels: Labels, pick: alt.Parameter, *, served: bool, alone: bool
 ) -> alt.LayerChart:
-    """Return the attention of the picked head."""
+    """Return the attention of the picked head; `alone` where no scatter stands below the map, which may then be narrow."""
     high, wide = weights.block
     rows, columns = weights.shape
     cells = max(-(-rows // high), -(-columns // wide))
@@ -302,11 +306,9 @@ def matrix(
         y=_positions(alt.Y, "query:O", "Query", rows, high, side, labels.query),
     )
     height = side * -(-rows // high)
-    colour = alt.Color(
-        "weight:Q",
-        scale=parts.colour_scale(weights.scale),
-        legend=parts.gradient_legend("Weight", height, weights.scale),
-    )
+    legend = parts.gradient_legend("Weight" + _slack(heads, alone=alone), height, weights.scale)
+    legend.titleLimit = 0
+    colour = alt.Color("weight:Q", scale=parts.colour_scale(weights.scale), legend=legend)
     present = any(weights.counts.values())
     if present:
         greys: list[Any] = [
@@ -330,6 +332,12 @@ def matrix(
         title=say.matrix_title(names, served=served),
     )
     return own_scales(chart)
+
+
+def _slack(heads: Heads, *, alone: bool) -> str:
+    """Return blanks that keep room at the right edge: the map's title and its legend's labels may grow and push the matrix."""
+    narrow = max(LEFT - heads.grid.pixels - LEGEND, 0) if alone else 0
+    return "\u00a0" * (8 + narrow // 3)
 
 
 def _matrix_steps(names: Names, weights: Weights, labels: Labels, *, served: bool) -> list[Any]:

@@ -337,7 +337,7 @@ def matrix(
 def _slack(heads: Heads, *, alone: bool) -> str:
     """Return blanks that keep room at the right edge: the map's title and its legend's labels may grow and push the matrix."""
     narrow = max(LEFT - heads.grid.pixels - LEGEND, 0) if alone else 0
-    return "\u00a0" * (8 + narrow // 3)
+    return "\u00a0" * (8 + narrow // 3) + "\u200b"  # a mark of no width at the end, as Vega trims blanks
 
 
 def _matrix_steps(names: Names, weights: Weights, labels: Labels, *, served: bool) -> list[Any]:

@@ -12,6 +12,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from headspec.charts.specs import new
 from headspec.errors import DataError, KindError
 from headspec.reduce.palette import ColourScale
 from headspec.text import clean
@@ -48,15 +49,15 @@ def category_scales(names: Sequence[str]) -> tuple[alt.Scale, alt.Scale]:
     colours = [CATEGORY_COLOURS[place % len(CATEGORY_COLOURS)] for place in range(count)]
     # past eight, the shapes go round in another rhythm, so that no two names share both
     shapes = [CATEGORY_SHAPES[(place + place // len(CATEGORY_SHAPES)) % len(CATEGORY_SHAPES)] for place in range(count)]
-    return alt.Scale(domain=list(names), range=colours), alt.Scale(domain=list(names), range=shapes)
+    return new(alt.Scale, domain=list(names), range=colours), new(alt.Scale, domain=list(names), range=shapes)
 
 
 def state_scales(present: Iterable[str]) -> tuple[alt.Scale, alt.Scale]:
     """Return the colour and the shape scale of the head states that occur."""
     names = [name for name in STATE_COLOURS if name in set(present)]
     return (
-        alt.Scale(domain=names, range=[STATE_COLOURS[name] for name in names]),
-        alt.Scale(domain=names, range=[STATE_SHAPES[name] for name in names]),
+        new(alt.Scale, domain=names, range=[STATE_COLOURS[name] for name in names]),
+        new(alt.Scale, domain=names, range=[STATE_SHAPES[name] for name in names]),
     )
 
 

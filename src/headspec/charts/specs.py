@@ -8,53 +8,93 @@ what is never handed out by itself; what is handed out is a chart.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import altair as alt
+
+T = TypeVar("T")
+_MARK, _UNIT, _LAYERS = alt.MarkDef(type="point"), alt.UnitSpec(mark="point"), alt.LayerSpec(layer=[])
+_FILTER, _FLATTEN = alt.FilterTransform(filter="true"), alt.FlattenTransform(flatten=["_"])
+_CALCULATE = alt.CalculateTransform(**{"calculate": "true", "as": "_"})
+_SELECTION = alt.TopLevelSelectionParameter(name="_", select="point")
+
+
+def filled(spec: T, **properties: Any) -> T:
+    """Return the object with these properties.
+
+    Given at creation, they would be checked there, and again at each level above: the chart checks them, once, when it becomes
+    a dictionary.
+    """
+    whole: Any = spec
+    for name, value in properties.items():
+        whole[name] = value
+    return spec
+
+
+def new(kind: Any, **properties: Any) -> Any:
+    """Return an object that may be empty, with these properties."""
+    return filled(kind(), **properties)
+
+
+def another(spec: T, **properties: Any) -> T:
+    """Return an object like one that was checked when it was made, with these properties."""
+    whole: Any = spec
+    return filled(cast("T", whole.copy(deep=False)), **properties)
+
+
+def mark_of(kind: str, **properties: Any) -> alt.MarkDef:
+    """Return a mark with its properties."""
+    return another(_MARK, type=kind, **properties)
 
 
 def unit(kind: str, *, steps: Sequence[Any] = (), mark: dict[str, Any] | None = None, **channels: Any) -> alt.UnitSpec:
     """Return one mark with its transforms and channels."""
-    form: Any = kind
-    if mark:
-        form = alt.MarkDef(type="point")
-        _fill(form, type=kind, **mark)
-    spec = alt.UnitSpec(mark="point")
-    _fill(spec, mark=form, encoding=_fill(alt.Encoding(), **channels))
-    return _fill(spec, transform=list(steps)) if steps else spec
+    form: Any = mark_of(kind, **mark) if mark else kind
+    spec = another(_UNIT, mark=form, encoding=new(alt.Encoding, **channels))
+    return filled(spec, transform=list(steps)) if steps else spec
+
+
+def chart(data: Any, kind: str, *, steps: Sequence[Any] = (), mark: dict[str, Any], **channels: Any) -> alt.Chart:
+    """Return the same with rows of its own."""
+    spec = filled(alt.Chart(data), mark=mark_of(kind, **mark), encoding=new(alt.FacetedEncoding, **channels))
+    return filled(spec, transform=list(steps)) if steps else spec
 
 
 def layers(*parts: Any, steps: Sequence[Any] = (), **more: Any) -> alt.LayerSpec:
     """Return marks on top of each other, with the transforms and channels (or sizes) that they share."""
-    spec = alt.LayerSpec(layer=[])
     size = {name: more.pop(name) for name in ("width", "height") if name in more}
-    _fill(spec, layer=list(parts), **size)
+    spec = another(_LAYERS, layer=list(parts), **size)
     if more:
-        _fill(spec, encoding=_fill(alt.SharedEncoding(), **more))
-    return _fill(spec, transform=list(steps)) if steps else spec
+        filled(spec, encoding=new(alt.SharedEncoding, **more))
+    return filled(spec, transform=list(steps)) if steps else spec
 
 
-def _fill(spec: Any, **properties: Any) -> Any:
-    # Given at creation, they would be checked there, and again at each level above: the chart checks them, once, when it
-    # becomes a dictionary.
-    for name, value in properties.items():
-        spec[name] = value
-    return spec
+def selection(parameter: alt.Parameter, *views: str) -> alt.TopLevelSelectionParameter:
+    """Return a selection as a chart of several views holds it: with the names of the views that it is made in."""
+    own: Any = parameter.param
+    given = {name: own[name] for name in ("name", "select", "bind", "value") if own[name] is not alt.Undefined}
+    return another(_SELECTION, **given, views=list(views))
 
 
-def keep(test: str) -> alt.FilterTransform:
+def keep(test: Any) -> alt.FilterTransform:
     """Return the transform that keeps the rows that pass a test."""
-    return alt.FilterTransform(filter=test)
+    return another(_FILTER, filter=test)
+
+
+def where(**columns: Any) -> alt.FilterTransform:
+    """Return the transform that keeps the rows with these values, which may be text of users."""
+    tests = [{"field": name, "equal": value} for name, value in columns.items()]
+    return keep(tests[0] if len(tests) == 1 else {"and": tests})
 
 
 def calculate(**steps: str) -> list[Any]:
     """Return the transforms that calculate columns."""
-    return [alt.CalculateTransform(**{"calculate": formula, "as": name}) for name, formula in steps.items()]
+    return [another(_CALCULATE, **{"calculate": formula, "as": name}) for name, formula in steps.items()]
 
 
 def flatten(*names: str) -> Any:
     """Return the transform that turns lists into rows."""
-    return alt.FlattenTransform(flatten=list(names))
+    return another(_FLATTEN, flatten=list(names))
 
 
 ONE = alt.SampleTransform(sample=1)

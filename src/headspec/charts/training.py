@@ -12,8 +12,9 @@ import pandas as pd
 
 from headspec.arrays import kind_of
 from headspec.charts import parts
+from headspec.charts.specs import filled
 from headspec.charts.training_axes import FOOT, AxisType, ValueAxis, value_axis
-from headspec.charts.training_panels import Shared, events_panel, line_panel
+from headspec.charts.training_panels import Shared, events_panel, line_panel, stacked
 from headspec.charts.training_rows import (
     Line,
     beyond_frame,
@@ -140,14 +141,13 @@ def visualize_training_progress(
     epochs, epochs_note = epochs_frame(history.series, width, domain)
     beyond = beyond_frame(lines, axes, width, domain)
     whole = all(item.step.dtype.kind == "i" for items in chosen.values() for item in items)
-    shared = Shared(width, domain, lines_frame(lines, axes), gaps, beyond, bars, epochs, runs, zoom, whole)
+    shared = Shared(width, domain, lines_frame(lines), gaps, beyond, bars, epochs, runs, zoom, whole)
     thinned = [*reduced(lines, bars, at_steps, max_display_points), epochs_note]
     rest = [*out_of_reach(beyond), *absent(chosen, bars, left, show_perplexity and metrics is None)]
     notes = [*thinned, *not_numbers(lines), *rest]
     heading = parts.heading(title if title is not None else _title(runs), notes, width=width)
-    return _stack(shared, chosen, lines, axes, height).properties(
-        title=heading, description=training_text(runs, lines, counts, named, epochs, [*thinned, *rest])
-    )
+    text = training_text(runs, lines, counts, named, epochs, [*thinned, *rest])
+    return filled(_stack(shared, chosen, lines, axes, height), title=heading, description=text)
 
 
 def _check_arguments(max_points: int | None, width: int, height: int) -> None:
@@ -181,20 +181,14 @@ def _stack(
         )
     charts: list[alt.LayerChart] = []
     for place, panel in enumerate(panels):
-        first, last = place == 0, place == len(panels) - 1
+        last, tall = place == len(panels) - 1, _height(panel, height)
         if panel == "heads":
-            charts.append(events_panel(shared, _height(panel, height), first=first, last=last))
+            charts.append(events_panel(shared, tall, place=place, last=last))
         else:
             mine = [line for line in lines if line.panel == panel]
             owner = panel == next(name for name in panels if name != "heads")
-            at: dict[str, bool] = {"first": first, "last": last, "owner": owner}
-            charts.append(line_panel(shared, panel, mine, axes[panel], _height(panel, height), **at))
-    with warnings.catch_warnings():  # one zoom for all panels is what is wanted
-        warnings.filterwarnings("ignore", message="Automatically deduplicated", category=UserWarning)
-        stack = alt.vconcat(*charts, spacing=8)
-    channels: dict[str, Any] = dict.fromkeys(("color", "stroke", "fill", "shape", "size", "strokeDash"), "independent")
-    own: alt.VConcatChart = stack.resolve_scale(**channels)
-    return own
+            charts.append(line_panel(shared, panel, mine, axes[panel], tall, place=place, last=last, owner=owner))
+    return stacked(charts)
 
 
 def _axes(

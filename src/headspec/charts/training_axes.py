@@ -11,6 +11,8 @@ import altair as alt
 import numpy as np
 import numpy.typing as npt
 
+from headspec.charts.specs import new
+
 Floats = npt.NDArray[np.float64]
 AxisType = Literal["linear", "log"]
 
@@ -26,6 +28,10 @@ FACTOR = 1e5
 """Values so many times outside it lie beyond a log axis."""
 WIDE = 0.15
 """A log axis serves where the middle half of the points takes this share of it or more."""
+
+
+MOST = 1.79e308
+"""About the greatest number that an expression can hold."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +51,21 @@ class ValueAxis:
         """Whether some values are not reached."""
         return self.above or self.below
 
-    def clip(self, value: Floats) -> Floats:
-        """Return where values are drawn: those beyond the axis just outside the panel, where the line is cut off."""
+    @property
+    def reach(self) -> tuple[float, float]:
+        """Where values beyond the axis are drawn: just outside the panel, where a line is cut off."""
         if self.type == "log":
             room = (self.high / self.low) ** 0.2
-            return np.clip(value, self.low / room, self.high * room)
-        room = 0.2 * (self.high - self.low)
-        return np.clip(value, self.low - room, self.high + room)
+            low, high = self.low / room, self.high * room
+        else:
+            room = 0.2 * (self.high - self.low)
+            low, high = self.low - room, self.high + room
+        return max(low, -MOST), min(high, MOST)
+
+    def clipping(self, value: str) -> str:
+        """Return the expression of where a value is drawn."""
+        low, high = self.reach
+        return f"isValid({value}) ? clamp({value}, {low:.9g}, {high:.9g}) : null"
 
 
 def value_axis(
@@ -119,9 +133,9 @@ def altair_axis(panel: str, metrics: Sequence[str], axis: ValueAxis, height: int
     name = metrics[0] if len(metrics) == 1 and metrics[0] not in NAMES else NAMES.get(panel, panel)
     title = f"{name} (log)" if axis.type == "log" else name
     if axis.type == "log":
-        return alt.Axis(
-            title=title, format=",~g" if axis.most < 1e6 else "~e", **ticks(_log_ticks(axis.low, axis.high, height))
-        )
+        round_ones = ticks(_log_ticks(axis.low, axis.high, height))
+        logs: alt.Axis = new(alt.Axis, title=title, format=",~g" if axis.most < 1e6 else "~e", **round_ones)
+        return logs
     size = max(abs(axis.least), abs(axis.most))
     form: Any = alt.Undefined
     label: Any = alt.Undefined
@@ -129,7 +143,8 @@ def altair_axis(panel: str, metrics: Sequence[str], axis: ValueAxis, height: int
         form = ".0%" if axis.most >= 0.04 else ".1~%"
     elif size >= 1e6 or 0 < size < 1e-3:
         label = "datum.value == 0 ? '0' : format(datum.value, '~e')"
-    return alt.Axis(title=title, tickCount=max(3, height // 30), format=form, labelExpr=label)
+    plain: alt.Axis = new(alt.Axis, title=title, tickCount=max(3, height // 30), format=form, labelExpr=label)
+    return plain
 
 
 def ticks(values: Sequence[float]) -> dict[str, Any]:

@@ -15,10 +15,12 @@ import pandas as pd
 from headspec.arrays import NumpyArray
 from headspec.charts.training_axes import EDGE, ValueAxis
 from headspec.reduce.lines import (
+    Survey,
     gap_marks,
     level_changes,
     significant,
     sum_counts,
+    survey,
     thin_columns,
     thin_levels,
     thin_line,
@@ -51,6 +53,7 @@ class Line:
     value: Floats  # of these rows, rounded
     dots: bool
     thinned: bool  # whether points are left out that a reader could see
+    seen: Survey  # of the whole series
 
 
 def panel_of(metric: str) -> str:
@@ -77,17 +80,18 @@ def thin(series: Series, panel: str, max_points: int | None, width: int, domain:
     """Return what is drawn of a series."""
     step, value = series.step, series.value
     name = f"{series.metric!r}"
-    enough = len(step)
+    enough, seen = len(step), survey(value)
     if panel == "sparsity":
-        rows = thin_levels(step, value, max_points, width, domain, name=name)
-        enough = len(level_changes(value))
+        changes = level_changes(value)
+        rows = thin_levels(step, value, max_points, width, domain, name=name, changes=changes)
+        enough = len(changes)
     elif max_points is None:
-        rows = thin_columns(step, value, width, domain)
+        rows = thin_columns(step, value, width, domain, seen=seen)
     else:
-        rows = thin_line(step, value, max_points, name=name)
+        rows = thin_line(step, value, max_points, name=name, seen=seen)
     span = (float(step[-1]) - float(step[0])) / (domain[1] - domain[0]) * width
     dots = len(step) == 1 or (panel != "sparsity" and span / (len(step) - 1) >= DOT_ROOM)
-    return Line(series, panel, rows, rounded(value[rows]), dots, len(rows) < enough)
+    return Line(series, panel, rows, rounded(value[rows]), dots, len(rows) < enough, seen)
 
 
 def rounded(value: Floats) -> Floats:
@@ -100,9 +104,8 @@ def rounded(value: Floats) -> Floats:
     return significant(value, min(6 + more, 15))
 
 
-def lines_frame(lines: Sequence[Line], axes: dict[str, ValueAxis]) -> pd.DataFrame:
+def lines_frame(lines: Sequence[Line]) -> pd.DataFrame:
     """Return the frame of all lines: a row per point, or a row per line with lists where there are many points."""
-    clipped = any(axis.beyond for axis in axes.values())
     timed = any(line.series.epoch is not None for line in lines)
     parts: list[dict[str, Any]] = []
     for line in lines:
@@ -111,8 +114,6 @@ def lines_frame(lines: Sequence[Line], axes: dict[str, ValueAxis]) -> pd.DataFra
         if timed:
             epoch = line.series.epoch
             part["epoch"] = np.full(len(value), np.nan) if epoch is None else significant(epoch[line.rows], 6)
-        if clipped:
-            part["_y"] = significant(axes[line.panel].clip(value), 9)
         parts.append(part)
     keys = [
         {"run": line.series.run, "metric": line.series.metric, "panel": line.panel, "_dots": line.dots}
@@ -142,9 +143,9 @@ def gaps_frame(lines: Sequence[Line], width: int, domain: tuple[float, float]) -
     rows: list[dict[str, Any]] = []
     lanes: dict[str, int] = {}
     for line in lines:
-        marks = gap_marks(line.series.step, line.series.value, width // 6, domain)
-        if not len(marks.first):
+        if line.seen.whole:
             continue
+        marks = gap_marks(line.series.step, line.series.value, width // 6, domain)
         lane = lanes[line.panel] = lanes.get(line.panel, -1) + 1
         for first, last, gaps, nan, above, below in zip(*(part.tolist() for part in marks), strict=True):
             kinds = [name for name, number in (("NaN", nan), ("∞", above), ("−∞", below)) if number]

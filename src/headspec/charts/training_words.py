@@ -43,7 +43,7 @@ def reduced(lines: Sequence[Line], bars: pd.DataFrame, at_steps: int, max_points
 def not_numbers(lines: Sequence[Line]) -> list[str]:
     """Return the notes on NaN and infinities."""
     several = len({line.series.run for line in lines}) > 1
-    found = [(line.series, _not_numbers(line.series)) for line in lines]
+    found = [(line.series, _not_numbers(line)) for line in lines]
     if sum(bool(kinds) for _, kinds in found) > 6:
         points = sum(int((~np.isfinite(series.value)).sum()) for series, _ in found)
         return [f"{count(points, 'value')} of {sum(bool(kinds) for _, kinds in found)} lines are NaN or ∞"]
@@ -109,32 +109,38 @@ def _lead(lead: str, text: str) -> str:
 
 
 def _line_text(line: Line) -> str:
-    series, kinds = line.series, _not_numbers(line.series)
-    finite = np.isfinite(series.value)
-    steps, values = series.step[finite], series.value[finite]
-    if not len(values):
+    series, kinds, low, high = line.series, _not_numbers(line), line.seen.low, line.seen.high
+    if low < 0:
         return f"{series.metric} has no finite value: {kinds}"
-    low, high = int(values.argmin()), int(values.argmax())
-    if len(values) == 1:
-        text = f"{series.metric} {brief(float(values[0]))} at step {_step(steps[0])}"
+    steps, values = series.step, series.value
+    first, last = _ends(line)
+    if first == last:
+        text = f"{series.metric} {brief(float(values[first]))} at step {_step(steps[first])}"
     elif values[low] == values[high]:
-        text = f"{series.metric} {brief(float(values[0]))} throughout"
+        text = f"{series.metric} {brief(float(values[first]))} throughout"
     else:
-        text = f"{series.metric} from {brief(float(values[0]))} to {brief(float(values[-1]))}"
+        text = f"{series.metric} from {brief(float(values[first]))} to {brief(float(values[last]))}"
         if line.panel != "sparsity":
             text += f", lowest {brief(float(values[low]))} at step {_step(steps[low])}"
-            if high:
+            if high != first:
                 text += f", highest {brief(float(values[high]))} at step {_step(steps[high])}"
     return f"{text}, {kinds}" if kinds else text
+
+
+def _ends(line: Line) -> tuple[int, int]:
+    """Return the rows of the first and the last finite value of a series that has one."""
+    if line.seen.whole:
+        return 0, len(line.series.value) - 1
+    finite = np.flatnonzero(np.isfinite(line.series.value))
+    return int(finite[0]), int(finite[-1])
 
 
 def _over_runs(metric: str, lines: Sequence[Line]) -> str:
     """Return how a metric ends in several runs."""
     ends = {}
     for line in lines:
-        finite = line.series.value[np.isfinite(line.series.value)]
-        if line.series.metric == metric and len(finite):
-            ends[line.series.run] = float(finite[-1])
+        if line.series.metric == metric and line.seen.low >= 0:
+            ends[line.series.run] = float(line.series.value[_ends(line)[1]])
     if not ends:
         return f"{metric} has no finite value"
     low, high = min(ends, key=lambda run: ends[run]), max(ends, key=lambda run: ends[run])
@@ -177,10 +183,10 @@ def _heads_over_runs(counts: Sequence[Series]) -> str:
     return f"{' and '.join(said)} of heads in each run" if said else ""
 
 
-def _not_numbers(series: Series) -> str:
-    value = series.value
-    if np.isfinite(value).all():
+def _not_numbers(line: Line) -> str:
+    if line.seen.whole:
         return ""
+    series, value = line.series, line.series.value
     kinds = (("NaN", np.isnan(value)), ("∞", value == np.inf), ("−∞", value == -np.inf))
     said = []
     for name, found in kinds:

@@ -5,6 +5,7 @@ A series here is a pair of arrays: ascending steps and their values, where NaN a
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -39,7 +40,31 @@ class GapMarks(NamedTuple):
     below: NumpyArray
 
 
-def thin_line(step: NumpyArray, value: Floats, max_points: int, *, name: str = "the series") -> Rows:
+class Survey(NamedTuple):
+    """What a first look at a series finds."""
+
+    whole: bool  # whether all of it is finite
+    low: int  # the rows of the least and the greatest finite value, −1 where there is none
+    high: int
+
+
+def survey(value: Floats) -> Survey:
+    """Look through a series once, for all that ask the same of it."""
+    if not len(value):
+        return Survey(True, -1, -1)
+    low, high = int(value.argmin()), int(value.argmax())  # a NaN is both
+    if np.isfinite(value[low]) and np.isfinite(value[high]):
+        return Survey(True, low, high)
+    finite = np.isfinite(value)
+    if not finite.any():
+        return Survey(False, -1, -1)
+    low, high = int(np.argmin(np.where(finite, value, np.inf))), int(np.argmax(np.where(finite, value, -np.inf)))
+    return Survey(False, low, high)
+
+
+def thin_line(
+    step: NumpyArray, value: Floats, max_points: int, *, name: str = "the series", seen: Survey | None = None
+) -> Rows:
     """Return the rows of a series to draw, at most `max_points`.
 
     Kept are the first and the last finite value, the least and the greatest, both ends of each gap with one row of the
@@ -53,15 +78,18 @@ def thin_line(step: NumpyArray, value: Floats, max_points: int, *, name: str = "
     """
     if len(step) <= max_points:
         return np.arange(len(step))
-    starts, ends = _gap_rows(value)
-    must = _must(value, starts, ends)
+    seen = survey(value) if seen is None else seen
+    starts, ends = _gap_rows(value, seen)
+    must = _must(value, starts, ends, seen)
     _check_points(max_points, len(must), len(starts), name)
     spans = (max_points - len(must)) // 2
     bounds = _bounds(step, spans, (step[0], step[-1]))
-    return _union(must, *_extremes(value, bounds, ends=False))
+    return _union(must, *_extremes(value, bounds, seen, ends=False))
 
 
-def thin_columns(step: NumpyArray, value: Floats, columns: int, domain: tuple[float, float]) -> Rows:
+def thin_columns(
+    step: NumpyArray, value: Floats, columns: int, domain: tuple[float, float], *, seen: Survey | None = None
+) -> Rows:
     """Return the rows to draw for a panel of `columns` pixels: four per pixel column, two for each half of it.
 
     Least and greatest of half a column are nearer to the ink of the full line than first, last, least and greatest of a
@@ -70,13 +98,19 @@ def thin_columns(step: NumpyArray, value: Floats, columns: int, domain: tuple[fl
     """
     if len(step) <= 4 * columns:
         return np.arange(len(step))
-    return _per_span(value, _bounds(step, 2 * columns, domain), columns, ends=False)
+    seen = survey(value) if seen is None else seen
+    return _per_span(value, _bounds(step, 2 * columns, domain), columns, seen, ends=False)
 
 
 def level_changes(value: Floats) -> Rows:
     """Return the rows that say all of a step function: each row with a new level, and the last."""
-    same = (value[1:] == value[:-1]) | (np.isnan(value[1:]) & np.isnan(value[:-1]))
-    return _union(np.flatnonzero(np.concatenate([[True], ~same])), [len(value) - 1])
+    changed = np.ones(len(value), dtype=bool)
+    np.not_equal(value[1:], value[:-1], out=changed[1:])
+    gone = np.isnan(value)
+    if gone.any():
+        changed[1:] &= ~(gone[1:] & gone[:-1])
+    changed[-1:] = True
+    return np.flatnonzero(changed)
 
 
 def thin_levels(
@@ -87,23 +121,25 @@ def thin_levels(
     domain: tuple[float, float],
     *,
     name: str = "the series",
+    changes: Rows | None = None,
 ) -> Rows:
-    """Return the rows of a step function to draw: where its level changes, and the last one.
+    """Return the rows of a step function to draw: where its level changes (`level_changes`), and the last one.
 
     Nothing is lost as long as they fit; beyond, spans of steps keep their first, last, least and greatest level.
     """
-    changes = level_changes(value)
+    changes = level_changes(value) if changes is None else changes
     limit = 4 * columns if max_points is None else max_points
     if len(changes) <= limit:
         return changes
     at, levels = step[changes], value[changes]
+    seen = survey(levels)
     if max_points is None:
-        return changes[_per_span(levels, _bounds(at, columns, domain), columns, ends=True)]
-    starts, ends = _gap_rows(levels)
-    must = _union(_must(levels, starts, ends), np.asarray([len(at) - 1]))
+        return changes[_per_span(levels, _bounds(at, columns, domain), columns, seen, ends=True)]
+    starts, ends = _gap_rows(levels, seen)
+    must = _union(_must(levels, starts, ends, seen), np.asarray([len(at) - 1]))
     _check_points(max_points, len(must), len(starts), name)
     bounds = _bounds(at, (max_points - len(must)) // 4, (at[0], at[-1]))
-    return changes[_union(must, *_extremes(levels, bounds, ends=True))]
+    return changes[_union(must, *_extremes(levels, bounds, seen, ends=True))]
 
 
 def sum_counts(step: NumpyArray, counts: Mapping[str, Floats], buckets: int, domain: tuple[float, float]) -> Sums:
@@ -169,16 +205,16 @@ def _check_points(max_points: int, least: int, gaps: int, name: str) -> None:
         )
 
 
-def _gap_rows(value: Floats) -> tuple[Rows, Rows]:
+def _gap_rows(value: Floats, seen: Survey | None = None) -> tuple[Rows, Rows]:
     """Return the first and the last row of each gap."""
-    finite = np.isfinite(value)
-    if finite.all():
+    if seen is not None and seen.whole:
         return np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.intp)
+    finite = np.isfinite(value)
     edges = np.diff(np.concatenate([[False], ~finite, [False]]).astype(np.int8))
     return np.flatnonzero(edges == 1), np.flatnonzero(edges == -1) - 1
 
 
-def _must(value: Floats, starts: Rows, ends: Rows) -> Rows:
+def _must(value: Floats, starts: Rows, ends: Rows, seen: Survey) -> Rows:
     """Return the rows that a thinned series cannot do without."""
     around = np.concatenate([starts - 1, starts, ends + 1])
     around = around[(around >= 0) & (around < len(value))]
@@ -186,12 +222,7 @@ def _must(value: Floats, starts: Rows, ends: Rows) -> Rows:
     if first == len(value):
         return _union(around)
     last = int(starts[-1]) - 1 if len(ends) and ends[-1] == len(value) - 1 else len(value) - 1
-    if len(starts):
-        finite = np.isfinite(value)
-        low, high = np.argmin(np.where(finite, value, np.inf)), np.argmax(np.where(finite, value, -np.inf))
-    else:
-        low, high = np.argmin(value), np.argmax(value)
-    return _union(around, np.asarray([first, last, low, high]))
+    return _union(around, np.asarray([first, last, seen.low, seen.high]))
 
 
 def _edges(spans: int, domain: tuple[float, float]) -> Floats:
@@ -203,40 +234,48 @@ def _bounds(step: NumpyArray, spans: int, domain: tuple[float, float]) -> Rows:
     """Return the rows at which equal spans of steps begin, with both ends; spans without a step vanish."""
     if not spans:
         return np.zeros(0, dtype=np.intp)
-    return _union(np.asarray([0, len(step)]), np.searchsorted(step, _edges(spans, domain)[1:-1], side="left"))
+    edges = _edges(spans, domain)[1:-1]
+    if step.dtype.kind == "i":
+        edges = np.ceil(edges).astype(
+            step.dtype
+        )  # the same places; to compare with floats all steps would be made floats
+    return _union(np.asarray([0, len(step)]), np.searchsorted(step, edges, side="left"))
 
 
-def _per_span(value: Floats, bounds: Rows, most_gaps: int, *, ends: bool) -> Rows:
+def _per_span(value: Floats, bounds: Rows, most_gaps: int, seen: Survey, *, ends: bool) -> Rows:
     """Return the rows that stand for each span, and what breaks the line between them."""
-    starts, lasts = _gap_rows(value)
+    starts, lasts = _gap_rows(value, seen)
     if len(starts) <= most_gaps:
         bounds = _union(bounds, starts, lasts + 1)
-        return _union(_must(value, starts, lasts), *_extremes(value, bounds, ends=ends))
+        return _union(_must(value, starts, lasts, seen), *_extremes(value, bounds, seen, ends=ends))
     outer = _union(bounds[:-1], bounds[1:] - 1)
     breaks = outer[~np.isfinite(value[outer])]
     known = np.flatnonzero(np.isfinite(value))[[0, -1]]
-    return _one_break(value, _union(breaks, known, *_extremes(value, bounds, ends=ends)))
+    return _one_break(value, _union(breaks, known, *_extremes(value, bounds, seen, ends=ends)))
 
 
-def _extremes(value: Floats, bounds: Rows, *, ends: bool) -> tuple[Rows, ...]:
+def _extremes(value: Floats, bounds: Rows, seen: Survey, *, ends: bool) -> tuple[Rows, ...]:
     """Return the rows of the least and the greatest finite value between two bounds, with `ends` the first and last too."""
+    spans = list(itertools.pairwise(bounds.tolist()))
+    if seen.whole:
+        low = [start + int(value[start:stop].argmin()) for start, stop in spans]
+        high = [start + int(value[start:stop].argmax()) for start, stop in spans]
+        return _rows_of(low, high, [row for start, stop in spans for row in (start, stop - 1)] if ends else [])
     finite = np.isfinite(value)
-    whole = bool(finite.all())
     low, high, outer = [], [], []
-    for start, stop in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
-        part = value[start:stop]
-        if whole:
-            low.append(start + int(part.argmin()))
-            high.append(start + int(part.argmax()))
-            outer += [start, stop - 1]
-            continue
+    for start, stop in spans:
         rows = np.flatnonzero(finite[start:stop])
         if len(rows):
-            known = part[rows]
+            known = value[start:stop][rows]
             low.append(start + int(rows[known.argmin()]))
             high.append(start + int(rows[known.argmax()]))
-            outer += [start + int(rows[0]), start + int(rows[-1])]
-    return tuple(np.asarray(found, dtype=np.intp) for found in ((low, high, outer) if ends else (low, high)))
+            if ends:
+                outer += [start + int(rows[0]), start + int(rows[-1])]
+    return _rows_of(low, high, outer)
+
+
+def _rows_of(*lists: list[int]) -> tuple[Rows, ...]:
+    return tuple(np.asarray(rows, dtype=np.intp) for rows in lists)
 
 
 def _union(*rows: NumpyArray | list[int]) -> Rows:

@@ -83,6 +83,15 @@ def cells_list(value: Any, name: str) -> Any:
 
 def steps_of(cells: Any, name: str, *, of: str = "metrics_history") -> NumpyArray:
     """Return steps as whole numbers where all are, as floats otherwise: finite, and such that a browser tells them apart."""
+    if (
+        type(cells) is np.ndarray
+        and cells.dtype.kind == "i"
+        and cells.ndim == 1
+        and len(cells)
+        and cells.min() > -SAFE_INT
+        and cells.max() < SAFE_INT
+    ):
+        return cells.astype(np.int64, copy=False)
     read = read_cells(cells, name, {}, of=of)
     if read is None:
         raise KindError(f"{of}[{name!r}] holds {_what(cells)}; a step is a number: count the updates")

@@ -362,6 +362,9 @@ def test_composition_keeps_scales_apart() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # Altair: equal selections were made one
         assert mark_counts(svg_of(one | same))["rect"] == 8 + 4
+        results = runs(strategies=("a", "b"))
+        results.loc[7, "perplexity"] = np.nan
+        assert mark_counts(svg_of(one | plot_experiment_summary(results)))["rect"] == 8 + 8  # the axes are the same
 
 
 def test_nothing_that_only_a_page_may_carry() -> None:

@@ -248,6 +248,17 @@ def test_names_keep_the_order_given_and_are_cleaned() -> None:
     assert not any(char in "".join(table["strategy"]) for char in "\x00\x07")
 
 
+@pytest.mark.parametrize("kind", ["str", object])
+def test_names_that_come_late_in_a_long_table_are_found(kind: Any) -> None:
+    names = [*["b", "a"] * 3_000, "late", None, "a", "later", "late"]
+    frame = pd.DataFrame({"strategy": names, "seed": range(len(names)), "recovery": 1.0})
+    table = results_table(frame.astype({"strategy": kind}))
+    assert table["strategy"].cat.categories.tolist() == ["b", "a", "late", "later"]
+    given = dict(zip(frame["seed"], names, strict=True))
+    for seed, name in zip(table["seed"], table["strategy"], strict=True):
+        assert (None if pd.isna(name) else name) == given[seed]
+
+
 def test_categories_keep_their_own_order() -> None:
     frame = wide(strategies=("b", "a"))
     frame["strategy"] = pd.Categorical(frame["strategy"], categories=["unused", "a", "b"])

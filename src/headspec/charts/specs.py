@@ -7,6 +7,7 @@ what is never handed out by itself; what is handed out is a chart.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any, TypeVar, cast
 
@@ -16,10 +17,11 @@ T = TypeVar("T")
 _MARK, _UNIT, _LAYERS = alt.MarkDef(type="point"), alt.UnitSpec(mark="point"), alt.LayerSpec(layer=[])
 _FILTER, _FLATTEN = alt.FilterTransform(filter="true"), alt.FlattenTransform(flatten=["_"])
 _CALCULATE = alt.CalculateTransform(**{"calculate": "true", "as": "_"})
+_FACET = alt.FacetSpec(spec=_UNIT, facet=alt.FacetMapping())
 _SELECTION = alt.TopLevelSelectionParameter(name="_", select="point")
 
 
-def filled(spec: T, **properties: Any) -> T:
+def filled(spec: T, /, **properties: Any) -> T:
     """Return the object with these properties.
 
     Given at creation, they would be checked there, and again at each level above: the chart checks them, once, when it becomes
@@ -31,18 +33,18 @@ def filled(spec: T, **properties: Any) -> T:
     return spec
 
 
-def new(kind: Any, **properties: Any) -> Any:
+def new(kind: Any, /, **properties: Any) -> Any:
     """Return an object that may be empty, with these properties."""
     return filled(kind(), **properties)
 
 
-def another(spec: T, **properties: Any) -> T:
+def another(spec: T, /, **properties: Any) -> T:
     """Return an object like one that was checked when it was made, with these properties."""
     whole: Any = spec
     return filled(cast("T", whole.copy(deep=False)), **properties)
 
 
-def mark_of(kind: str, **properties: Any) -> alt.MarkDef:
+def mark_of(kind: str, /, **properties: Any) -> alt.MarkDef:
     """Return a mark with its properties."""
     return another(_MARK, type=kind, **properties)
 
@@ -60,6 +62,11 @@ def chart(data: Any, kind: str, *, steps: Sequence[Any] = (), mark: dict[str, An
     return filled(spec, transform=list(steps)) if steps else spec
 
 
+def facet(inner: Any, columns: Any, rows: Any = alt.Undefined, **more: Any) -> alt.FacetSpec:
+    """Return a chart of a cell for each value of a column, or of two."""
+    return another(_FACET, spec=inner, facet=new(alt.FacetMapping, column=columns, row=rows), **more)
+
+
 def layers(*parts: Any, steps: Sequence[Any] = (), **more: Any) -> alt.LayerSpec:
     """Return marks on top of each other, with the transforms and channels (or sizes) that they share."""
     size = {name: more.pop(name) for name in ("width", "height") if name in more}
@@ -67,6 +74,11 @@ def layers(*parts: Any, steps: Sequence[Any] = (), **more: Any) -> alt.LayerSpec
     if more:
         filled(spec, encoding=new(alt.SharedEncoding, **more))
     return filled(spec, transform=list(steps)) if steps else spec
+
+
+def digest(*what: Any) -> str:
+    """Return a name for what a chart draws, another one for all else: Altair names views so, by the whole chart."""
+    return hashlib.blake2b(repr(what).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 def selection(parameter: alt.Parameter, *views: str) -> alt.TopLevelSelectionParameter:
@@ -106,6 +118,6 @@ def at(value: float) -> Any:
     return alt.PositionDatumDef(datum=value)
 
 
-def pixel(value: float) -> Any:
+def pixel(value: float | str) -> Any:
     """Return a constant in pixels, or a constant colour or text."""
     return {"value": value}

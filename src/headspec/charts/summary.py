@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import altair as alt
+import pandas as pd
 
 from headspec.charts import parts
 from headspec.charts.describe import sentence
-from headspec.charts.specs import ONE, pixel
+from headspec.charts.specs import ONE, digest, filled, flatten, layers, pixel, selection, unit
 from headspec.charts.strategy_frame import said
 from headspec.charts.summary_effects import effects_panel
 from headspec.charts.summary_frame import Stages, View, absent, lay_out, list_columns, look, packed
@@ -101,13 +102,16 @@ def plot_experiment_summary(
     groups = group_runs(_chosen(everything, models, strategies), palette=everything.labels["strategy"])
     layout = lay_out(groups, width)
     view = look(groups, layout, select, stages=stages)
-    blocks = [_block(groups, view, models, first=not place) for place, models in enumerate(layout.blocks)]
+    frames = [packed(groups, view, models) for models in layout.blocks]
+    leads = next((panel for panel in ("stages", "recovery") if not absent(groups, panel)), "")
+    owner = f"view_{digest(*(frame.to_dict('list') for frame in frames), view.select, width)}_0"
+    blocks = [_block(groups, view, frame, leads if not place else "", owner) for place, frame in enumerate(frames)]
     notes = summary_notes(groups, view, layout)
-    page: Any = blocks[0] if len(blocks) == 1 else alt.VConcatChart(vconcat=blocks, spacing=22, resolve=_resolved())
-    page["title"] = parts.heading(title or "Pruning experiment", notes, width=layout.width)
-    page["description"] = sentence(clean(title or "Pruning experiment"), *summary_text(groups), said(notes))
-    assert isinstance(page, alt.VConcatChart)
-    return page
+    page = blocks[0] if len(blocks) == 1 else filled(alt.VConcatChart(), vconcat=blocks, spacing=22, resolve=_RESOLVED)
+    if leads:
+        page.params = [selection(parts.legend_filter(view.select, "strategy"), owner)]
+    text = sentence(clean(title or "Pruning experiment"), *summary_text(groups), said(notes))
+    return filled(page, title=parts.heading(title or "Pruning experiment", notes, width=layout.width), description=text)
 
 
 def _chosen(runs: Runs, models: Sequence[str] | None, strategies: Sequence[str] | None) -> Runs:
@@ -125,26 +129,23 @@ def _chosen(runs: Runs, models: Sequence[str] | None, strategies: Sequence[str] 
     return runs
 
 
-def _block(groups: Groups, view: View, models: list[int], *, first: bool) -> Any:
+def _block(groups: Groups, view: View, frame: pd.DataFrame, leads: str, owner: str) -> alt.VConcatChart:
     """Return the panels of a block of models; a panel that has nothing to show for any model says so."""
-    frame = packed(groups, view, models)
-    leads = next((panel for panel in ("stages", "recovery") if first and not absent(groups, panel)), "")
     panels: list[Any] = []
     named = False
     for panel, draw, what in _PANELS:
         if reason := absent(groups, panel):
             panels.append(_placeholder(f"{what}: {reason} in the results", view.cell))
         else:
-            panels.append(draw(Section(frame, not named, leads, view)))
+            panels.append(draw(Section(frame, not named, leads, owner, view)))
             named = True
-    flat = alt.FlattenTransform(flatten=list_columns(frame))
-    return alt.VConcatChart(data=frame, transform=[flat], vconcat=panels, spacing=18, resolve=_resolved())
+    flat = flatten(*list_columns(frame))
+    return filled(alt.VConcatChart(data=frame), transform=[flat], vconcat=panels, spacing=18, resolve=_RESOLVED)
 
 
-def _resolved() -> alt.Resolve:
-    """Keep each panel's scales to itself: beside another chart none is shared, and offsets fit bands of other widths."""
-    channels = ("color", "fill", "shape", "size", "xOffset")
-    return alt.Resolve(scale=alt.ScaleResolveMap(**dict.fromkeys(channels, "independent")))  # type: ignore[arg-type]
+_CHANNELS: Any = dict.fromkeys(("color", "fill", "shape", "size", "xOffset"), "independent")
+_RESOLVED = alt.Resolve(scale=alt.ScaleResolveMap(**_CHANNELS))
+"""Keeps each panel's scales to itself: beside another chart none is shared, and offsets fit bands of other widths."""
 
 
 _PANELS: tuple[tuple[str, Any, str], ...] = (
@@ -156,6 +157,6 @@ _PANELS: tuple[tuple[str, Any, str], ...] = (
 
 
 def _placeholder(text: str, width: int) -> Any:
-    words = alt.MarkDef(type="text", style="headspec-muted", align="left", fontSize=11)
-    place = alt.FacetedEncoding(x=pixel(0), y=pixel(12), text={"value": text})
-    return alt.FacetedUnitSpec(mark=words, encoding=place, transform=[ONE], width=width, height=24)
+    words = {"style": "headspec-muted", "align": "left", "fontSize": 11}
+    marks = unit("text", steps=[ONE], mark=words, x=pixel(0), y=pixel(12), text=pixel(text))
+    return layers(marks, width=width, height=24)

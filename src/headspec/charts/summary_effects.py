@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headspec.charts.ranges import significant
-from headspec.charts.specs import ONE, calculate, flatten, keep, layers, pixel, unit
+from headspec.charts.specs import ONE, calculate, flatten, keep, layers, new, pixel, unit
 from headspec.charts.summary_frame import View
 from headspec.charts.summary_parts import (
     AXIS,
@@ -19,6 +19,7 @@ from headspec.charts.summary_parts import (
     Look,
     Section,
     bent_axis,
+    faded,
     level_labels,
     level_tip,
     listed,
@@ -46,9 +47,7 @@ def effects_panel(section: Section) -> Any:
     ]
     size = alt.Size("pruning_level:O", title="Heads pruned", scale=_sizes(view), legend=_size_legend(view))
     points = unit("point", mark={"filled": True}, shape=look.shape, size=size, opacity=look.faded, tooltip=tooltip)
-    faint: dict[str, Any] = {
-        "opacity": alt.when(alt.param(name=view.select)).then(alt.value(0.45)).otherwise(alt.value(0.06))
-    }
+    faint: dict[str, Any] = {"opacity": faded(view, 0.45, 0.06)}
     whiskers = [
         unit("rule", x=alt.X(f"{place}_low:Q"), x2=alt.X2(f"{place}_high"), **faint),
         unit("rule", y=alt.Y("tuning_effect_low:Q"), y2=alt.Y2("tuning_effect_high"), **faint),
@@ -124,7 +123,8 @@ def _lost_effects(view: View, look: Look, place: str) -> list[Any]:
 
 
 def _sizes(view: View) -> alt.Scale:
-    return alt.Scale(domain=listed(view.levels), range=[24, 110] if len(view.levels) > 1 else [44, 44])
+    scale: alt.Scale = new(alt.Scale, domain=listed(view.levels), range=[24, 110] if len(view.levels) > 1 else [44, 44])
+    return scale
 
 
 def _size_legend(view: View) -> alt.Legend | None:
@@ -132,6 +132,6 @@ def _size_legend(view: View) -> alt.Legend | None:
         return None
     levels = listed(view.levels)
     some = levels if len(levels) < 7 else [levels[0], levels[len(levels) // 2], levels[-1]]
-    return alt.Legend(
-        values=some, symbolType="circle", symbolFillColor="#8a8f98", symbolStrokeWidth=0, **level_labels(view)
-    )
+    grey = {"symbolType": "circle", "symbolFillColor": "#8a8f98", "symbolStrokeWidth": 0}
+    legend: alt.Legend = new(alt.Legend, values=some, **grey, **level_labels(view))
+    return legend

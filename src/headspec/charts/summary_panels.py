@@ -8,7 +8,7 @@ from typing import Any
 import altair as alt
 
 from headspec.charts import parts
-from headspec.charts.specs import calculate, keep, pixel, unit
+from headspec.charts.specs import calculate, keep, new, pixel, unit
 from headspec.charts.summary_frame import View
 from headspec.charts.summary_parts import (
     AXIS,
@@ -37,8 +37,8 @@ def stages_panel(section: Section) -> Any:
     """Return the perplexity across the stages, a row per level."""
     view, look = section.view, look_of(section, "stages")
     height = 92 if len(view.shown_levels) < 4 else 80
-    labels = alt.Axis(labelAngle=0, labelExpr="replace(datum.value, '_', '-')")
-    x = alt.X("stage:N", title=None, axis=labels, scale=alt.Scale(domain=list(STAGES)))
+    labels = new(alt.Axis, labelAngle=0, labelExpr="replace(datum.value, '_', '-')")
+    x = alt.X("stage:N", title=None, axis=labels, scale=new(alt.Scale, domain=list(STAGES)))
     y, drawn, steps = _stage_values(view, height)
     tooltip = tooltip_of(view, "_cell", level_tip(), alt.Tooltip("stage:N"), ends=("_low", "_high"))
     leads, test = section.leads == "stages", "isValid(datum._cell)"
@@ -57,11 +57,11 @@ def stages_panel(section: Section) -> Any:
         marks += crosses("datum[datum.stage + '_lost']", x, look)
     marks += words_of(section, "stages", "datum.stage == 'pruned'")
     present = [stage for stage in STAGES if stage in section.frame.columns]
-    fold = alt.FoldTransform(**{"fold": present, "as": ["stage", "_cell"]})
-    header = alt.Header(labelPadding=40, **level_labels(view, " + ' pruned'"))
+    fold: Any = alt.FoldTransform(**{"fold": present, "as": ["stage", "_cell"]})
+    header = new(alt.Header, labelPadding=40, **level_labels(view, " + ' pruned'"))
     shown = listed(view.shown_levels)
     order = [level for level in shown if level is not None] or alt.Undefined
-    rows = alt.FacetFieldDef(field="pruning_level", type="ordinal", sort=order, title=None, header=header)
+    rows = new(alt.FacetFieldDef, field="pruning_level", type="ordinal", sort=order, title=None, header=header)
     some = keep(f"indexof({json.dumps(shown)}, datum.pruning_level) >= 0")
     return panel_of(
         section,
@@ -89,8 +89,8 @@ def _stage_values(view: View, height: int) -> tuple[alt.Y, tuple[str, str, str],
             if view.limits is not None:
                 steps[f"_c{place}"] = f"isValid(datum.{field}) ? min(datum.{field}, datum._limit) : null"
         settings: dict[str, Any] = dict(AXIS)
-        axis = alt.Axis(tickCount=4, format=",.3~r", **settings)
-        scale = alt.Scale(type="log", nice=False, padding=8)
+        axis = new(alt.Axis, tickCount=4, format=",.3~r", **settings)
+        scale = new(alt.Scale, type="log", nice=False, padding=8)
         y = alt.Y("_cell:Q" if view.limits is None else "_c0:Q", scale=scale, axis=axis, title=None)
     drawn = (
         fields if view.change is None and view.limits is None else tuple(f"_c{place}" for place in range(len(fields)))
@@ -130,9 +130,9 @@ def final_panel(section: Section) -> Any:
     """Return the change from the baseline to the last stage, as a strip of cells per model."""
     view = section.view
     scale = ColourScale("purpleorange", -view.final, view.final, "sqrt" if view.root else "linear")
-    strategies = alt.Axis(labelLimit=120, minExtent=34)
-    y = alt.Y("strategy:N", scale=alt.Scale(domain=view.strategies), title=None, axis=strategies)
-    legend = alt.Legend(title="Final change, %", gradientLength=80, format="+.3~r")
+    strategies = new(alt.Axis, labelLimit=120, minExtent=34)
+    y = alt.Y("strategy:N", scale=new(alt.Scale, domain=view.strategies), title=None, axis=strategies)
+    legend = new(alt.Legend, title="Final change, %", gradientLength=80, format="+.3~r")
     fill = alt.Fill("final_change:Q", scale=parts.colour_scale(scale), legend=legend)
     tooltip = [alt.Tooltip("model:N"), alt.Tooltip("strategy:N"), level_tip(), alt.Tooltip("final_change:Q")]
     marks = [unit("rect", steps=[keep("isValid(datum.final_change)")], fill=fill, tooltip=tooltip)]
@@ -155,8 +155,7 @@ def _strip_text(view: View, scale: ColourScale, size: int) -> Any:
     dagger = " + (datum.untuned ? '†' : '')" if view.untuned else ""
     lost = "datum.final_change_lost" if view.lost["final_change"] else "null"
     words = calculate(_text=f"isValid({value}) ? {SIGNED.format(value)}{dagger} : {lost}")
-    light = alt.when(f"{value} < {low:.4g} || {value} > {high:.4g}")
-    ink = light.then(alt.value("#fff")).otherwise(alt.value("#000"))
+    ink = alt.ColorValue("#000", condition=[{"test": f"{value} < {low:.4g} || {value} > {high:.4g}", "value": "#fff"}])
     steps = [*words, keep("isValid(datum._text)")]
     return unit("text", steps=steps, mark={"fontSize": size}, text=alt.Text("_text:N"), color=ink)
 

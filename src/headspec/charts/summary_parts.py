@@ -10,7 +10,7 @@ import pandas as pd
 
 from headspec.charts import parts
 from headspec.charts.ranges import Bent
-from headspec.charts.specs import ONE, at, calculate, keep, layers, pixel, unit
+from headspec.charts.specs import ONE, another, at, calculate, facet, filled, keep, layers, new, pixel, unit
 from headspec.charts.summary_frame import GAP, View
 
 # How a number is written whatever its size, at the edge of a panel and in the cells of the strip.
@@ -20,6 +20,8 @@ AXIS = {"minExtent": 34, "maxExtent": 34}
 CROSS = {"shape": parts.CROSS, "size": 50, "strokeWidth": 2, "filled": False, "opacity": 1}
 EDGE = 5
 """Pixels from the edge of a panel at which what lies beyond it is marked."""
+_TITLE = alt.TitleParams(text="")
+_OWN_Y = alt.Resolve(scale=alt.ScaleResolveMap(y="independent"))
 
 
 class Section(NamedTuple):
@@ -33,6 +35,8 @@ class Section(NamedTuple):
         Whether the columns are named here: over the first panel of a block.
     leads
         The panel that holds the selection which all panels follow; empty in all blocks but the first.
+    owner
+        The name of the view that makes the selection.
     view
         What all panels share.
     """
@@ -40,6 +44,7 @@ class Section(NamedTuple):
     frame: pd.DataFrame
     named: bool
     leads: str
+    owner: str
     view: View
 
 
@@ -60,9 +65,14 @@ def look_of(section: Section, panel: str) -> Look:
     return Look(
         alt.Color("strategy:N", scale=colours, title="Strategy", legend=legend),
         alt.Shape("strategy:N", scale=shapes, title="Strategy", legend=legend),
-        alt.XOffset("strategy:N", scale=alt.Scale(domain=view.strategies)),
-        alt.when(alt.param(name=view.select)).then(alt.value(1)).otherwise(alt.value(0.12)),
+        alt.XOffset("strategy:N", scale=new(alt.Scale, domain=view.strategies)),
+        faded(view, 1, 0.12),
     )
+
+
+def faded(view: View, picked: float, other: float) -> alt.OpacityValue:
+    """Return how opaque the strategies are that are picked in the legend (all, at first), and the others."""
+    return alt.OpacityValue(other, condition=[{"param": view.select, "value": picked}])
 
 
 def level_labels(view: View, suffix: str = "") -> dict[str, Any]:
@@ -74,8 +84,8 @@ def level_labels(view: View, suffix: str = "") -> dict[str, Any]:
 
 def levels_axis(view: View) -> alt.X:
     """Return the axis of pruning levels."""
-    axis = alt.Axis(labelAngle=0, labelOverlap=True, **level_labels(view))
-    return alt.X("pruning_level:O", title="Heads pruned", axis=axis, scale=alt.Scale(domain=listed(view.levels)))
+    axis = new(alt.Axis, labelAngle=0, labelOverlap=True, **level_labels(view))
+    return alt.X("pruning_level:O", title="Heads pruned", axis=axis, scale=new(alt.Scale, domain=listed(view.levels)))
 
 
 def bent_axis(
@@ -89,8 +99,8 @@ def bent_axis(
         "labelExpr": f"datum.value ? format(datum.value, '{sign},') : '0'",
     }
     bend: dict[str, Any] = {"type": "symlog", "constant": ends.constant} if ends.constant else {}
-    scale = alt.Scale(domain=[_short(ends.low), _short(ends.high)], nice=False, zero=False, clamp=True, **bend)
-    return channel(field, scale=scale, axis=alt.Axis(**axis), title=None)
+    scale = new(alt.Scale, domain=[_short(ends.low), _short(ends.high)], nice=False, zero=False, clamp=True, **bend)
+    return channel(field, scale=scale, axis=new(alt.Axis, **axis), title=None)
 
 
 def _short(value: float) -> float:
@@ -142,10 +152,8 @@ def marks_of(
         others.insert(0, unit("rule", y=alt.Y(f"{ends[0]}:Q"), y2=alt.Y2(ends[1])))
     if not leads:
         return [layers(unit("line", mark=form), *others, steps=[keep(test)], **seen)]
-    # The layer with the selection must own the legend (elsewhere a click on an entry does nothing). It is a chart, and the
-    # first, since Altair looks for selections there: so those of two pages beside each other do not collide.
-    first: Any = alt.Chart().transform_filter(test).mark_line(**form).encode(**seen)
-    first = first.add_params(parts.legend_filter(section.view.select, "strategy"))
+    # The layer with the selection must own the legend: elsewhere a click on an entry does nothing.
+    first = filled(unit("line", steps=[keep(test)], mark=form, **seen), name=section.owner)
     plain = {"x": _bare(x), "y": _bare(y), "color": alt.Color("strategy:N"), "xOffset": alt.XOffset("strategy:N")}
     return [first, layers(*others, steps=[keep(test)], **plain, opacity=look.faded)]
 
@@ -187,22 +195,15 @@ def panel_of(
     size: dict[str, Any] = {"width": view.cell, "height": height}
     field = "panel" if "panel" in section.frame.columns else "model"
     order = section.frame.drop_duplicates("model")[field].tolist()
-    header = alt.Header(labelLimit=view.cell + GAP - 8) if section.named and any(order) else None
-    columns = alt.FacetFieldDef(field=field, type="nominal", sort=order, title=None, header=header)
+    header = new(alt.Header, labelLimit=view.cell + GAP - 8) if section.named and any(order) else None
+    columns = new(alt.FacetFieldDef, field=field, type="nominal", sort=order, title=None, header=header)
+    inner = layers(*marks, steps=steps or (), **size, **(shared or {}))
+    heading = another(_TITLE, text=title, subtitle=note, fontSize=12, anchor="start", offset=6)
     spacing: Any = GAP if row is None else {"column": GAP, "row": 10}
-    facet = alt.FacetMapping(column=columns, row=alt.Undefined if row is None else row)
-    common: dict[str, Any] = {
-        "facet": facet,
-        "spacing": spacing,
-        "bounds": "flush",
-        "title": alt.TitleParams(text=title, subtitle=note, fontSize=12, anchor="start", offset=6),
-        "transform": before or alt.Undefined,
-        "resolve": alt.Resolve(scale=alt.ScaleResolveMap(y="independent")) if own_y else alt.Undefined,
-    }
-    if any(isinstance(mark, alt.Chart) for mark in marks):
-        chart: Any = alt.LayerChart(layer=marks, transform=steps or alt.Undefined, **size)
-        return alt.FacetChart(spec=chart, **common)
-    return alt.FacetSpec(spec=layers(*marks, steps=steps or (), **size, **(shared or {})), **common)
+    panel = facet(inner, columns, alt.Undefined if row is None else row, spacing=spacing, bounds="flush", title=heading)
+    if before:
+        filled(panel, transform=before)
+    return filled(panel, resolve=_OWN_Y) if own_y else panel
 
 
 def rule_at(value: float, *, channel: str = "y", dash: bool = False) -> Any:

@@ -65,6 +65,10 @@ _MISSING = frozenset({"", "-", "na", "n/a", "<na>", "none", "null"})
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*(e[+-]?\d+)?|\.\d+(e[+-]?\d+)?|nan|inf(inity)?)", re.IGNORECASE | re.ASCII)
 
 
+FIRST = 1_000
+"""Rows of a column of names whose names are likely to be all there are."""
+
+
 class Key(NamedTuple):
     """A column that names things: a code for each row (−1 where blank), and what each code stands for."""
 
@@ -178,17 +182,32 @@ def _factorize(series: nw.Series[Any]) -> tuple[Codes, list[Any]]:
         places = np.append(np.cumsum(present) - 1, -1)  # categories that no row has are no labels
         return places[codes], [label for label, here in zip(labels, present, strict=True) if here]
     try:
-        found, uniques = pd.factorize(native)
+        found, uniques = _codes_of_names(native) if native.dtype in ("str", object) else pd.factorize(native)
     except TypeError:  # lists or dicts in cells
         raise KindError(f"results: {clean(series.name)!r} holds lists or objects; expected names or numbers") from None
-    return found.astype(np.int64), list(uniques)
+    return found.astype(np.int64, copy=False), list(uniques)
+
+
+def _codes_of_names(names: Any) -> tuple[Any, list[Any]]:
+    """Return what ``pd.factorize`` does: many rows are looked up in the few names that the first of them have."""
+    _, known = pd.factorize(names.iloc[:FIRST])
+    if len(names) <= 4 * FIRST or not 0 < len(known) <= FIRST // 10:
+        codes, labels = pd.factorize(names)
+        return codes, list(labels)
+    codes = pd.Index(known, dtype=names.dtype).get_indexer(names)
+    others = np.flatnonzero(codes < 0)
+    more, labels = pd.factorize(names.iloc[others])
+    codes[others] = np.where(more < 0, -1, more + len(known))
+    return codes, [*known, *labels]
 
 
 def _merged(codes: Codes, labels: Sequence[Any]) -> Key:
     """Return the key with equal labels made one, and None made blank."""
     places: dict[Any, int] = {}
-    where = np.array([-1 if label is None else places.setdefault(label, len(places)) for label in labels] + [-1])
-    return Key(where.astype(np.int64)[codes], list(places))
+    where = [-1 if label is None else places.setdefault(label, len(places)) for label in labels]
+    if where == list(range(len(labels))):
+        return Key(codes, list(places))
+    return Key(np.array([*where, -1], dtype=np.int64)[codes], list(places))
 
 
 def names_key(series: nw.Series[Any]) -> Key:
@@ -216,7 +235,7 @@ def stages_key(series: nw.Series[Any]) -> Codes:
         )
     if (codes < 0).any():
         raise DataError(f"results: stage is blank in row {int(np.argmax(codes < 0)):,}; each row needs its stage")
-    return np.array(places, dtype=np.int64)[codes]
+    return codes if places == list(range(len(places))) else np.array(places, dtype=np.int64)[codes]
 
 
 def seeds_key(series: nw.Series[Any]) -> Key:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -65,7 +65,9 @@ def group_runs(runs: Runs, palette: Sequence[str] | None = None) -> Groups:
     runs, notes = _drawable(runs)
     runs, pooled = _pool_levels(runs)
     groups, first = numbered(combined_codes([runs.codes[key] for key in _BY], [len(runs.labels[key]) for key in _BY]))
-    order = np.argsort(groups, kind="stable")
+    order: Any = slice(None)  # runs come in the order of their keys
+    if (groups[1:] < groups[:-1]).any():
+        order = np.argsort(groups, kind="stable")
     starts = np.searchsorted(groups[order], np.arange(len(first)))
     spreads = {}
     for name, (values, known) in _quantities(runs).items():
@@ -82,7 +84,7 @@ def group_runs(runs: Runs, palette: Sequence[str] | None = None) -> Groups:
         codes["model"],
         codes["strategy"],
         codes["pruning_level"],
-        np.diff(np.append(starts, len(order))),
+        np.diff(np.append(starts, len(groups))),
         spreads,
         np.add.reduceat(runs.unhurt[order].astype(np.int64), starts),
         np.logical_or.reduceat(untuned[order], starts),

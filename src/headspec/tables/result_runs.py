@@ -137,8 +137,9 @@ def gather(entries: Entries) -> Runs:
     runs = Runs(labels, codes, perplexity, measured, metrics, np.zeros(size, dtype=bool), list(entries.notes))
     repeated = 0
     for block in entries.blocks:
-        rows = np.arange(len(combined)) if block.rows is None else block.rows
-        rows, values = rows[~block.missing], block.values[~block.missing]
+        rows, values = np.arange(len(combined)) if block.rows is None else block.rows, block.values
+        if block.missing.any():
+            rows, values = rows[~block.missing], values[~block.missing]
         target = perplexity[block.stage] if block.metric == "perplexity" else metrics[block.metric]
         places = run_of_row[rows]
         repeated += _place(target, places, values, runs, block, rows)
@@ -178,9 +179,11 @@ def _check_positive(values: Floats, rows: Codes, block: Block) -> None:
 
 def combined_codes(codes: Sequence[Codes], sizes: Sequence[int]) -> Codes:
     """Return one integer per row for several keys; blank is a value of its own."""
-    combined = np.zeros(len(codes[0]), dtype=np.int64)
-    for code, size in zip(codes, sizes, strict=True):
-        combined = combined * (size + 1) + (code + 1)
+    combined = codes[0] + 1
+    for code, size in zip(codes[1:], sizes[1:], strict=True):
+        combined *= size + 1
+        combined += code
+        combined += 1
     return combined
 
 
@@ -203,6 +206,11 @@ def _level_order(keys: Mapping[str, Key]) -> Key:
     """
     codes, labels = keys["pruning_level"]
     size = len(labels)
+    if codes[0] >= 0:  # the first model and strategy, if they have all levels, come before all others that do
+        rows = np.flatnonzero(np.logical_and.reduce([keys[key].codes == keys[key].codes[0] for key in KEYS[:2]]))
+        seen, firsts = np.unique(codes[rows], return_index=True)
+        if len(seen[seen >= 0]) == size:
+            return _ordered(codes, labels, np.argsort(firsts[seen >= 0], kind="stable"))
     groups = combined_codes([keys["model"].codes, keys["strategy"].codes], [len(keys[key].labels) for key in KEYS[:2]])
     groups, starts = numbered(groups)
     firsts = np.full(len(starts) * (size + 1), -1, dtype=np.int64)
@@ -213,7 +221,13 @@ def _level_order(keys: Mapping[str, Key]) -> Key:
         order = np.argsort(full[np.argmin(full.min(axis=1))] if size else full[0], kind="stable")
     else:
         order = np.argsort(np.asarray(labels, dtype=float), kind="stable")
-    places = np.empty(size + 1, dtype=np.int64)
-    places[order] = np.arange(size)
-    places[size] = -1
+    return _ordered(codes, labels, order)
+
+
+def _ordered(codes: Codes, labels: list[Any], order: Codes) -> Key:
+    """Return a key with its labels in another order."""
+    if (order == np.arange(len(labels))).all():
+        return Key(codes, labels)
+    places = np.full(len(labels) + 1, -1, dtype=np.int64)
+    places[order] = np.arange(len(labels))
     return Key(places[codes], [labels[place] for place in order])

@@ -19,6 +19,7 @@ from headspec.errors import DataError, HeadspecWarning, KindError, RenderError
 from headspec.output import check, fonts, pdf, png, svg
 from headspec.output.jsontext import compact, layout
 from headspec.output.spec import Export, export
+from headspec.output.still import still
 from headspec.output.summary import plain_line, title_of
 from headspec.output.themes import Theme
 from headspec.text import clean, number
@@ -132,21 +133,24 @@ def draw(
     theme: Theme = None,
     background: str | None = None,
     max_marks: int = check.MAX_MARKS,
+    silent: bool = False,
 ) -> Drawing:
     """Draw a chart once; SVG, PNG and PDF are then made of the same drawing.
 
-    The arguments are those of `to_png`.
+    The arguments are those of `to_png`; a `silent` drawing lacks the labels of marks that an SVG tells screen readers.
     """
-    return draw_export(export(chart, theme=theme), background=background, max_marks=max_marks)
+    return draw_export(export(chart, theme=theme), background=background, max_marks=max_marks, silent=silent)
 
 
-def draw_export(taken: Export, *, background: str | None = None, max_marks: int = check.MAX_MARKS) -> Drawing:
+def draw_export(
+    taken: Export, *, background: str | None = None, max_marks: int = check.MAX_MARKS, silent: bool = False
+) -> Drawing:
     """Draw a chart that was taken apart, after all that could harm has been refused."""
     check.check_safe(taken)
     check.check_marks(taken, max_marks=max_marks)
     if background is not None:
         taken = Export({**taken.spec, "background": background}, taken.datasets)
-    body, families = fonts.with_fallback(compact(taken.spec))
+    body, families = fonts.with_fallback(compact(still(taken.spec) if silent else taken.spec))
     drawn = str(_call("vegalite_to_svg", taken.text(body), vl_version=_version(), allowed_base_urls=[]))
     address = check.foreign_address(drawn)
     if address is not None:
@@ -214,7 +218,7 @@ def to_png(
     >>> headspec.to_png(chart, dpi=300)[:4]
     b'\x89PNG'
     """
-    drawing = draw(chart, theme=theme, background=background, max_marks=max_marks)
+    drawing = draw(chart, theme=theme, background=background, max_marks=max_marks, silent=True)
     return drawing.to_png(scale=scale, dpi=dpi, column=column)
 
 
@@ -280,7 +284,7 @@ def to_pdf(
     >>> headspec.to_pdf(chart, column="single")[:4]
     b'%PDF'
     """
-    return draw(chart, theme=theme, background=background, max_marks=max_marks).to_pdf(column=column)
+    return draw(chart, theme=theme, background=background, max_marks=max_marks, silent=True).to_pdf(column=column)
 
 
 def to_vega(chart: ChartType, *, theme: Theme = None) -> dict[str, Any]:

@@ -433,6 +433,19 @@ def test_two_charts_side_by_side_keep_their_colours() -> None:
         assert together["line"] == sum(mark_counts(svg_of(part))["line"] for part in parts)
 
 
+def test_selections_are_made_in_views_that_are_there() -> None:
+    one, two = visualize_training_progress(history()), visualize_training_progress(history(seed=1))
+    other = alt.Chart(pd.DataFrame({"x": [1]})).mark_point().encode(x="x:Q")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # Altair says that the zoom is shared, as it should be
+        specs = [chart.to_dict() for chart in (one, one & other, other & one, one | two, one & two)]
+    for spec, panels in zip(specs, (4, 4, 4, 8, 8), strict=True):
+        names = find({key: part for key, part in spec.items() if key != "params"}, "name")
+        zoomed = next(param["views"] for param in spec["params"] if param["name"] == "step_zoom")
+        assert len(set(zoomed)) == panels
+        assert set(zoomed) <= set(names)
+
+
 def test_nothing_that_a_composition_refuses() -> None:
     chart = visualize_training_progress(history())
     spec = chart.to_dict()

@@ -12,9 +12,9 @@ import pandas as pd
 
 from headspec.arrays import kind_of
 from headspec.charts import parts
-from headspec.charts.specs import filled
+from headspec.charts.specs import filled, layers
 from headspec.charts.training_axes import FOOT, AxisType, ValueAxis, value_axis
-from headspec.charts.training_panels import Shared, events_panel, line_panel, stacked
+from headspec.charts.training_panels import Shared, events_panel, line_panel
 from headspec.charts.training_rows import (
     Line,
     beyond_frame,
@@ -38,6 +38,8 @@ from headspec.text import clean, count, listing
 _ORDER = ("loss", "heads", "sparsity", "perplexity")
 _HEIGHTS = {"loss": 1.0, "heads": 0.5, "sparsity": 0.45, "perplexity": 0.7}
 _OTHERS = 6
+_LOOKS: Any = dict.fromkeys(("color", "stroke", "fill", "shape", "size", "strokeDash"), "independent")
+_OWN_LOOKS = alt.Resolve(scale=alt.ScaleResolveMap(**_LOOKS))
 
 
 def visualize_training_progress(
@@ -188,7 +190,22 @@ def _stack(
             mine = [line for line in lines if line.panel == panel]
             owner = panel == next(name for name in panels if name != "heads")
             charts.append(line_panel(shared, panel, mine, axes[panel], tall, place=place, last=last, owner=owner))
-    return stacked(charts)
+    return _stacked(charts)
+
+
+def _stacked(panels: Sequence[alt.LayerChart]) -> alt.VConcatChart:
+    """Return the panels, one below the other, sharing the zoom and no other scale."""
+    params: dict[str, Any] = {}
+    inner = []
+    for panel in panels:
+        own: Any = panel.params
+        for param in own:
+            known = params.setdefault(param.name, param)
+            if known is not param:
+                known.views = [*known.views, *param.views]
+        size = {"width": panel.width, "height": panel.height}
+        inner.append(filled(layers(*panel.layer, **size), resolve=panel.resolve))
+    return filled(alt.VConcatChart(), vconcat=inner, params=list(params.values()), spacing=8, resolve=_OWN_LOOKS)
 
 
 def _axes(

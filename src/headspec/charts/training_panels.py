@@ -24,8 +24,6 @@ NO_NUMBER = "M-.75,0A.75,.75,0,1,1,.75,0A.75,.75,0,1,1,-.75,0M-.53,.53L.53,-.53"
 DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3]]
 FADED = 0.12
 GREY = parts.CATEGORY_COLOURS[7]
-_LOOKS: Any = dict.fromkeys(("color", "stroke", "fill", "shape", "size", "strokeDash"), "independent")
-OWN_LOOKS = alt.Resolve(scale=alt.ScaleResolveMap(**_LOOKS))
 OWN_STEPS = alt.Resolve(axis=alt.AxisResolveMap(x="independent"))
 
 
@@ -346,16 +344,3 @@ def _panel(
     params = [selection(item, zoomed.name) for item in (*own, shared.zooming)]
     size = {"width": shared.width, "height": height}
     return filled(alt.LayerChart(), layer=layers, params=params, resolve=OWN_STEPS, **size)
-
-
-def stacked(panels: Sequence[alt.LayerChart]) -> alt.VConcatChart:
-    """Return the panels, one below the other, sharing the zoom and no other scale."""
-    params: dict[str, Any] = {}
-    for panel in panels:
-        own: Any = panel.params
-        for param in own:
-            known = params.setdefault(param.name, param)
-            if known is not param:
-                known.views = [*known.views, *param.views]
-        panel.params = alt.Undefined
-    return filled(alt.VConcatChart(), vconcat=list(panels), params=list(params.values()), spacing=8, resolve=OWN_LOOKS)

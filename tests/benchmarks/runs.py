@@ -74,7 +74,10 @@ def plotly_json(name: str) -> Call:
 
 
 def matplotlib_png(name: str) -> Call:
-    """A panel per metric. Ours puts the five losses into one and has half the pixels; that takes matplotlib about as long."""
+    """A panel per metric. Ours puts the five losses into one, in half the pixels.
+
+    For that, matplotlib takes 0.8 of the time with the legend in a given corner, and 1.5 where it looks for the best one.
+    """
     import io
 
     import matplotlib.pyplot as plt

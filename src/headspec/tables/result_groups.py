@@ -149,21 +149,24 @@ def _quantities(runs: Runs) -> dict[str, tuple[Floats, Bools]]:
 def _spread(values: Floats, known: Bools, starts: Codes) -> Spread:
     """Return the statistics of sorted runs per group, over finite values."""
     finite = known & np.isfinite(values)
-    counts = np.add.reduceat(finite.astype(np.int64), starts)
-    safe = np.where(finite, values, 0.0)
+    whole = bool(finite.all())
+    sizes = np.diff(np.append(starts, len(values)))
+    counts = sizes if whole else _count(finite, starts)
+    safe, low, high = values, values, values
+    if not whole:
+        safe, low, high = (np.where(finite, values, other) for other in (0.0, np.inf, -np.inf))
     with np.errstate(all="ignore"):
         # values as large as 1e308 would overflow their sum: halving by the count first does not
-        mean = np.add.reduceat(safe / np.repeat(np.maximum(counts, 1), np.diff(np.append(starts, len(values)))), starts)
-    low = np.minimum.reduceat(np.where(finite, values, np.inf), starts)
-    high = np.maximum.reduceat(np.where(finite, values, -np.inf), starts)
+        mean = np.add.reduceat(safe / np.repeat(np.maximum(counts, 1), sizes), starts)
+    low, high = np.minimum.reduceat(low, starts), np.maximum.reduceat(high, starts)
     empty = counts == 0
     for statistic in (mean, low, high):
         statistic[empty] = np.nan
-    return Spread(
-        np.clip(mean, low, high),  # equal seeds have their own value as mean, to the last digit
-        low,
-        high,
-        counts,
-        np.add.reduceat((known & np.isnan(values)).astype(np.int64), starts),
-        np.add.reduceat((known & np.isinf(values)).astype(np.int64), starts),
-    )
+    none = np.zeros_like(counts)
+    nan, infinite = (none, none) if whole else (_count(known & lost(values), starts) for lost in (np.isnan, np.isinf))
+    # equal seeds have their own value as mean, to the last digit
+    return Spread(np.clip(mean, low, high), low, high, counts, nan, infinite)
+
+
+def _count(rows: Bools, starts: Codes) -> Codes:
+    return np.add.reduceat(rows.astype(np.int64), starts)

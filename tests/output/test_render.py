@@ -11,7 +11,7 @@ import pytest
 
 from headspec.errors import DataError, HeadspecWarning, KindError, RenderError
 from headspec.output import fonts
-from headspec.output.png import chunks, pixels
+from headspec.output.png import chunks, packed, pixels
 from headspec.output.render import COLUMNS, draw, to_pdf, to_png, to_svg, to_vega
 from headspec.output.svg import stable
 
@@ -340,3 +340,13 @@ def test_marks_that_only_carry_tooltips_are_left_out_of_a_picture_and_change_no_
     assert vl_convert.svg_to_png(bare, scale=1) == vl_convert.svg_to_png(text, scale=1)
     kept = '<path d="M0,0" fill-opacity="0"/><path opacity="0.5"/><text>&lt;path opacity="0"/&gt;</text>'
     assert svg.without_invisible(kept) == kept
+
+
+def test_a_packed_png_is_the_same_picture_in_fewer_bytes() -> None:
+    frame = pd.DataFrame({"x": range(40), "y": [value % 7 for value in range(40)]})
+    png = to_png(alt.Chart(frame, title="Seven").mark_bar().encode(x="x:O", y="y:Q"), dpi=144)
+    small = packed(png)
+    assert len(small) < len(png) / 2
+    assert pixels(small) == pixels(png)
+    assert [kind for kind, _ in chunks(small)] == [kind for kind, _ in chunks(png)]
+    assert packed(small) == small

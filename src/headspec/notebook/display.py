@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import json
+import re
+import sys
 import warnings
 from collections.abc import Mapping
 from html import escape
 from importlib import resources
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import altair as alt
 
@@ -16,6 +19,7 @@ from headspec.output import check
 from headspec.output.bundle import NOTICE, javascript_bundle
 from headspec.output.jsontext import compact
 from headspec.output.page import SVG_MARKS, script_json, template
+from headspec.output.png import packed
 from headspec.output.render import draw_export
 from headspec.output.spec import Export, export_spec
 from headspec.output.summary import described, plain_line
@@ -24,8 +28,10 @@ from headspec.text import clean, listing
 
 NAME = "headspec"
 _FORMS = ("live", "png", "svg")
+_SAID = "headspec: charts of this notebook are live where scripts run."
 
 Form = Literal["live", "png", "svg"]
+Bundle: TypeAlias = dict[str, Any]
 
 
 def enable(form: Form = "live", *, theme: str = "auto", scale: int = 1, png: bool = False) -> None:
@@ -56,10 +62,10 @@ def enable(form: Form = "live", *, theme: str = "auto", scale: int = 1, png: boo
     -----
     What an output carries: ``text/html`` (the data, and the picture that stands there until the chart is drawn, or for good),
     ``text/plain`` (what the chart shows, in words), and ``image/png`` if asked. All text in it is escaped. Vega-Lite's own MIME
-    type is not among them: notebooks refuse its present version, and JupyterLab has no renderer for it.
+    type is not among them: JupyterLab has no renderer for its present version, and VS Code would take it before the HTML.
 
-    Where each output stands in a frame of its own (Colab) the scripts of another output cannot be reached, and the picture
-    stays.
+    In marimo, which draws Vega-Lite itself and keeps scripts out of its outputs, a chart is its spec alone. In Colab each output
+    stands in a frame of its own, out of reach of the scripts: they are not put out, and the picture stays.
 
     Examples
     --------
@@ -84,13 +90,13 @@ def _show_once() -> None:
     """Put the scripts into the notebook, as the output of the cell that runs; nothing outside a notebook."""
     try:
         from IPython import get_ipython
-        from IPython.display import HTML, display
+        from IPython.display import display
     except ImportError:
         return
     shell = get_ipython()
-    if shell is None or not hasattr(shell, "kernel"):
+    if shell is None or not hasattr(shell, "kernel") or "google.colab" in sys.modules:
         return
-    display(HTML(scripts()))  # type: ignore[no-untyped-call]
+    display({"text/html": scripts(), "text/plain": _SAID}, raw=True)  # type: ignore[no-untyped-call]
 
 
 def scripts() -> str:
@@ -102,14 +108,16 @@ def scripts() -> str:
     )
     return (
         f"<!-- {NOTICE} -->\n<script>{bundle}</script>\n<script>{template('tooltip.js')}{runtime}</script>\n"
-        "<p>headspec: charts of this notebook are live.</p>"
+        f"<p>{_SAID}</p>"
     )
 
 
 def renderer(
     spec: dict[str, Any], form: Form = "live", theme: str = "auto", scale: int = 1, png: bool = False, **_: Any
-) -> dict[str, Any]:
-    """Return the MIME bundle of a chart, for Altair's registry (entry point ``headspec``)."""
+) -> Bundle | tuple[Bundle, Bundle]:
+    """Return the MIME bundle of a chart, with its metadata if it has a picture, for Altair's registry."""
+    if form == "live" and _marimo() is not None:
+        return _for_marimo(spec, theme)
     text = described(spec)
     light, dark = _themed(spec, theme)
     with warnings.catch_warnings():
@@ -117,14 +125,30 @@ def renderer(
         drawing = draw_export(light)
         if form == "svg":
             return {"image/svg+xml": drawing.to_svg(), "text/plain": text}
-        picture = drawing.to_png(scale=scale)
-    if form == "png":
-        return {"image/png": base64.b64encode(picture).decode("ascii"), "text/plain": text}
+        picture = packed(drawing.to_png(scale=scale))
     size = (round(drawing.size.width), round(drawing.size.height))
-    bundle = {"text/html": _figure(light, dark, picture, size), "text/plain": text}
-    if png:
-        bundle["image/png"] = base64.b64encode(picture).decode("ascii")
-    return bundle
+    bundle: Bundle = {"text/plain": text}
+    if form == "live":
+        bundle["text/html"] = _figure(light, dark, picture, size)
+    if form == "live" and not png:
+        return bundle
+    bundle["image/png"] = picture  # as bytes, which IPython and marimo put into base64 each in its own way
+    return bundle, {"image/png": {"width": size[0], "height": size[1]}}
+
+
+def _marimo() -> Any:
+    """Return marimo if this is one of its notebooks; it is not imported for the question."""
+    module = sys.modules.get("marimo")
+    return module if module is not None and module.running_in_notebook() else None
+
+
+def _for_marimo(spec: Mapping[str, Any], theme: str) -> Bundle:
+    """Return the spec alone: marimo draws it itself, and would show tabs for a bundle of several types."""
+    if theme == "auto":
+        theme = "dark" if _marimo().app_meta().theme == "dark" else "light"
+    export, _ = _themed(spec, theme)
+    version = re.search(r"/v(\d+)", str(export.spec.get("$schema")))
+    return {f"application/vnd.vegalite.v{version.group(1) if version else 6}+json": json.loads(export.text())}
 
 
 def _themed(spec: Mapping[str, Any], theme: str) -> tuple[Export, dict[str, Any] | None]:
@@ -147,5 +171,5 @@ def _figure(light: Export, dark: Mapping[str, Any] | None, picture: bytes, size:
     image = base64.b64encode(picture).decode("ascii")
     return (
         f'<figure class="headspec" style="margin:0"><img alt="{alternative}" width="{size[0]}" height="{size[1]}" '
-        f'src="data:image/png;base64,{image}"><script type="application/json">{payload}</script></figure>'
+        f'style="max-width:100%;height:auto" src="data:image/png;base64,{image}"><script type="application/json">{payload}</script></figure>'
     )

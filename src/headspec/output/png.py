@@ -5,6 +5,8 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Mapping
 
+import numpy as np
+
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _INCH = 0.0254
 
@@ -48,6 +50,32 @@ def chunks(png: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 def _chunk(kind: bytes, body: bytes) -> bytes:
     return len(body).to_bytes(4, "big") + kind + body + zlib.crc32(kind + body).to_bytes(4, "big")
+
+
+def packed(png: bytes) -> bytes:
+    """Return the same picture in fewer bytes, mostly a third: what is embedded in a page or a notebook is read many times.
+
+    The renderer writes differences to the pixel on the left (filter 1) and compresses them fast. Charts have few colours and
+    long runs of them, which pack better as they are.
+    """
+    parts = list(chunks(png))
+    header = next(body for kind, body in parts if kind == b"IHDR")
+    raw = zlib.decompress(b"".join(body for kind, body in parts if kind == b"IDAT"))
+    if header[8:13] == b"\x08\x06\0\0\0":
+        lines = np.frombuffer(raw, np.uint8).reshape(int.from_bytes(header[4:8], "big"), -1)
+        if (lines[:, 0] == 1).all():
+            rows = lines[:, 1:].reshape(len(lines), -1, 4)
+            plain = np.zeros_like(lines)
+            plain[:, 1:] = np.cumsum(rows, axis=1, dtype=np.uint8).reshape(len(lines), -1)
+            raw = plain.tobytes()
+    out = [_SIGNATURE]
+    for kind, body in parts:
+        if kind == b"IEND":
+            out.append(_chunk(b"IDAT", zlib.compress(raw, 6)))
+        if kind != b"IDAT":
+            out.append(_chunk(kind, body))
+    best = b"".join(out)
+    return best if len(best) < len(png) else png
 
 
 def pixels(png: bytes) -> tuple[int, int, bytes]:

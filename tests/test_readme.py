@@ -22,7 +22,7 @@ def test_the_examples_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         exec(compile(code, "README.md", "exec"), {})
     finally:
         headspec.notebook.disable()
-    assert {path.name for path in tmp_path.iterdir()} == {"entropy.pdf", "entropy.html"}
+    assert {path.name for path in tmp_path.iterdir()} == {"entropy.pdf", "entropy.html", "runs"}
 
 
 def test_every_link_and_picture_is_there() -> None:

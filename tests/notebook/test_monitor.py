@@ -195,7 +195,7 @@ def test_the_time_that_updates_take_is_bounded(recorder: Recorder, monkeypatch: 
     updates: list[float] = []
     monkeypatch.setattr(monitor_module.time, "monotonic", lambda: clock.now)
 
-    def slow(self: Any, run: Any) -> None:
+    def slow(self: Any, run: Any, *, again: bool) -> None:
         updates.append(clock.now)
         clock.now += 2.0
 
@@ -262,7 +262,7 @@ def test_a_console_that_is_closed_or_narrow_of_letters_stops_nothing(recorder: R
 def test_a_monitor_that_fails_ends_no_training(
     recorder: Recorder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def broken(self: Any, run: Any) -> None:
+    def broken(self: Any, run: Any, *, again: bool) -> None:
         raise KeyError("display")
 
     monkeypatch.setattr(TrainingMonitor, "_show", broken)
@@ -310,6 +310,33 @@ def test_watching_stops_where_the_training_was_killed_and_when_told(tmp_path: Pa
         started = time.monotonic()
         TrainingMonitor(tmp_path / "here", file=stream, notebook=False).watch(seconds=0.05)
         assert time.monotonic() - started >= 0.05
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such processes")
+def test_a_training_that_was_killed_is_over_though_nobody_asked_how_it_ended(tmp_path: Path) -> None:
+    code = """
+import os, signal, sys
+from headspec.sources.recorder import Recorder
+recorder = Recorder(sys.argv[1], run="there")
+recorder.log(3, train_loss=9.0)
+print("ready", flush=True)
+signal.pause()
+"""
+    writer = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert writer.stdout is not None
+    writer.stdout.readline()
+    stream = io.StringIO()
+    monitor = TrainingMonitor(tmp_path, every=0, file=stream, notebook=False)
+    try:
+        monitor.watch(poll=0.01, seconds=0.1)
+        assert stream.getvalue() == "there  step 3  train_loss 9\n"  # nothing new, no further line
+        writer.kill()
+        if sys.platform == "linux":
+            monitor.watch(poll=0.01, seconds=60)  # the process is not waited for: it stays in the table
+            assert stream.getvalue().count("its process ended\n") == 1
+    finally:
+        writer.kill()
+        writer.communicate()
 
 
 def test_wrong_arguments(tmp_path: Path, recorder: Recorder) -> None:

@@ -61,7 +61,7 @@ def huggingface_callback(
     >>> from headspec.notebook.huggingface import huggingface_callback
     >>> def entropies(model):
     ...     attentions = model(batch, output_attentions=True).attentions
-    ...     return {"entropy": [headspec.calculate_entropy(a) for a in attentions]}
+    ...     return {"entropy": headspec.calculate_entropy(attentions)}
     >>> # Trainer(model, args, callbacks=[huggingface_callback(recorder, heads=entropies)])
     """
     measuring = Measuring(recorder, heads, gradients, every)

@@ -93,6 +93,7 @@ class TrainingMonitor:
         self._run: RecordedRun | None = None
         self._next = 0.0
         self._draws = 0
+        self._line = ""
         self._drawings: dict[str, Any] = {}
         self._display: tuple[str, object] | None = None  # its id, and the cell that it stands in
         self._before: tuple[float, float] | None = None
@@ -125,7 +126,7 @@ class TrainingMonitor:
                 self._run = RecordedRun(self._recorder.folder if self._recorder else self._folder)  # type: ignore[arg-type]
             else:
                 self._run.refresh()
-            self._show(self._run)
+            self._show(self._run, again=force)
         except Exception as error:  # the folder is gone, a notebook closed: the training is not
             kind = "" if isinstance(error, HeadspecError) else f"{type(error).__name__}: "
             self._print(f"the monitor of {clean(self._folder)} shows nothing: {kind}{clean(error)}")
@@ -155,7 +156,8 @@ class TrainingMonitor:
                 self.update(force=False)
         except KeyboardInterrupt:
             pass  # how one stops to watch
-        self.update()
+        self._next = 0.0
+        self.update(force=False)  # whatever the time, but no line twice
 
     def close(self) -> None:
         """Stop following the recorder."""
@@ -169,13 +171,16 @@ class TrainingMonitor:
         if ended or time.monotonic() >= self._next:
             self.update()
 
-    def _show(self, run: RecordedRun) -> None:
+    def _show(self, run: RecordedRun, *, again: bool) -> None:
         speed = self._speed(run)
         shell = _shell()
         if self._notebook is False or (self._notebook is None and not hasattr(shell, "kernel")):
             from headspec.notebook.monitor_view import text_line
 
-            self._print(text_line(run, speed))
+            line = text_line(run, speed)
+            if again or line != self._line:
+                self._print(line)
+            self._line = line
             return
         from headspec.notebook import monitor_view as view
 

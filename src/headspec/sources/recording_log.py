@@ -235,7 +235,10 @@ def is_running(process: int) -> bool:
         return False
     except OSError:
         return True  # another user's
-    return True
+    try:  # one that has ended stays in the table until its parent asks for it, which some never do
+        return Path(f"/proc/{process}/stat").read_bytes().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
+    except (OSError, IndexError):
+        return True  # no Linux
 
 
 def host_name() -> str:

@@ -118,6 +118,27 @@ def test_no_version_is_invented(texts, text) -> None:
             f"| v0.4 | 2031-05-07 | {BOTH} |\n",
         ),
         (
+            "# T v0.3\n\n| Version | Change |\n|---|---|\n| 0.3 | b |\n| 0.2 | a |\n",
+            f"# T v0.4\n\n| Version | Change |\n|---|---|\n| 0.4 | {BOTH} |\n| 0.3 | b |\n| 0.2 | a |\n",
+        ),
+        (
+            "# T v0.3\n\n| Epoch | Loss |\n|---|---|\n| 0.3 | b |\n",
+            "# T v0.4\n\n| Epoch | Loss |\n|---|---|\n| 0.3 | b |\n",
+        ),
+        (
+            "# T v0.3\n## History\n* 2024-01-02 – first\n* 2024-05-06 – second\n\nText",
+            f"# T v0.4\n## History\n* 2024-01-02 – first\n* 2024-05-06 – second\n* 2031-05-07 – {BOTH}\n\nText",
+        ),
+        (
+            "# T\n## Changes\n### **6 May 2024**\n- a\n\n### **2 Jan 2024**\n- b\n",
+            f"# T\n## Changes\n### **7 May 2031**\n- {ENTRY}\n- {GONE}\n\n### **6 May 2024**\n- a\n\n"
+            "### **2 Jan 2024**\n- b\n",
+        ),
+        (
+            "# T\n## Schedule\n* 2024-01-02 – first\n## Log of 2024\n* in 2024-05-06 – second",
+            "# T\n## Schedule\n* 2024-01-02 – first\n## Log of 2024\n* in 2024-05-06 – second",
+        ),
+        (
             "# T v0.3\r\n## Changelog\r\n### v0.3\r\n- a\r\n",
             f"# T v0.4\r\n## Changelog\r\n### v0.4\r\n- {ENTRY}\r\n- {GONE}\r\n\r\n### v0.3\r\n- a\r\n",
         ),

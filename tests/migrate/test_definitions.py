@@ -122,6 +122,9 @@ def test_a_definition_that_only_draws_goes(migrate, imports, entropy, old, new) 
         "%time visualize_entropy_heatmap(e)",
         "%%timeit\nvisualize_entropy_heatmap(e)",
         "getattr(module, 'visualize_entropy_heatmap')(e)",
+        "globals()['visualize_entropy_heatmap'](e)",
+        "eval('visualize_entropy_heatmap(e)')",
+        "timeit('x = 1\\nvisualize_entropy_heatmap(e)', globals=globals())",
         "visualize_entropy_heatmap = something(visualize_entropy_heatmap)",
         "fig = visualize_entropy_heatmap(e)\nplt.title('another')",
         "plt.subplot(1, 2, 1)\nvisualize_entropy_heatmap(e)\nplt.xlabel('x')",
@@ -132,6 +135,11 @@ def test_what_callers_rely_on_keeps_the_definition(migrate, imports, entropy, us
     done = migrate(imports, entropy, use)
     assert not done.changed
     assert done.why("visualize_entropy_heatmap")
+
+
+def test_words_about_a_function_are_no_use_of_it(migrate, imports, entropy) -> None:
+    done = migrate(imports, entropy, CALL, "print('now visualize_entropy_heatmap(e) draws')")
+    assert done.removed == {"visualize_entropy_heatmap"}
 
 
 def test_one_call_that_cannot_move_keeps_all(migrate, imports, entropy) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from headspec.migrate.cells import CodeCell
+from headspec.migrate.dates import dated, leading_date, without_dates
 from headspec.migrate.notebook_file import Cell
 from headspec.migrate.version import (
     HEADING,
@@ -33,30 +34,12 @@ _LOG_TITLE = re.compile(
 _LOG_WORD = re.compile(
     r"(?i)\b(?:new|changes?|changed|updates?|fixe[sd]|release[sd]?|previous(?:ly)?|version|added|improve\w*)\b"
 )
-_MONTHS = (
-    *("January", "February", "March", "April", "May", "June", "July"),
-    *("August", "September", "October", "November", "December"),
-)
-_DATES: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}:\d{2}"), "%Y-%m-%d %H:%M:%S"),
-    (re.compile(r"\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}"), "%Y-%m-%d %H:%M"),
-    (re.compile(r"\d{4}-\d{2}-\d{2}"), "%Y-%m-%d"),
-    (re.compile(r"\d{4}/\d{2}/\d{2}"), "%Y/%m/%d"),
-    (re.compile(r"\d{4}\.\d{2}\.\d{2}"), "%Y.%m.%d"),
-    (re.compile(r"\b\d{2}\.\d{2}\.\d{4}"), "%d.%m.%Y"),
-    (re.compile(r"\b\d{2}/\d{2}/\d{4}"), "%m/%d/%Y"),
-    (re.compile(rf"\b(?:{'|'.join(_MONTHS)}) \d{{1,2}}, \d{{4}}"), "%B %-d, %Y"),
-    (re.compile(rf"\b(?:{'|'.join(m[:3] for m in _MONTHS)}) \d{{1,2}}, \d{{4}}"), "%b %-d, %Y"),
-    (re.compile(rf"\b\d{{1,2}} (?:{'|'.join(_MONTHS)}) \d{{4}}"), "%-d %B %Y"),
-    (re.compile(rf"\b\d{{1,2}} (?:{'|'.join(m[:3] for m in _MONTHS)}) \d{{4}}"), "%-d %b %Y"),
-    (re.compile(rf"\b(?:{'|'.join(_MONTHS)}) \d{{4}}"), "%B %Y"),
-    (re.compile(rf"\b(?:{'|'.join(m[:3] for m in _MONTHS)}) \d{{4}}"), "%b %Y"),
-)
+_TABLE_HEAD = re.compile(r"(?i)\s*\|[\s*_`]*(?:version|release)[\s*_`]*\|")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One entry of a changelog: its line, its version, and the lines that follow it up to the next."""
+    """One entry of a changelog: its line, its version or date, and the lines that follow it up to the next."""
 
     cell: int
     row: int
@@ -64,6 +47,12 @@ class Entry:
     number: str
     style: str
     announced: bool = False
+    date: tuple[int, ...] | None = None
+
+    @property
+    def rank(self) -> tuple[int, ...]:
+        """What entries are ordered by."""
+        return key(self.number) if self.date is None else self.date
 
 
 @dataclass
@@ -104,30 +93,31 @@ def bump(cells: Sequence[Cell], code: Mapping[int, CodeCell], lines: Sequence[st
     logs = _logs(found, stands)
     entries = [entry for log in logs for entry in log]
     newest = max((entry.number for entry in entries), key=key, default=None)
+    by_date = _by_date(cells) if newest is None else []
     if title is None:
         result.notes.append("no title cell: the version is left alone")
     elif stands is None:
         result.notes.append("the title cell carries no version: none was invented")
-    if newest is None:
+    if newest is None and not by_date:
         result.notes.append("no changelog: none was invented")
-    current = max((number for number in (stands, newest) if number is not None), key=key, default=None)
-    if current is None:
-        return result
-    if stands is not None and newest is not None and key(stands) != key(newest):
-        result.notes.append(
-            f"the title says {stands} and the newest changelog entry {newest}: {current} was taken as the current one"
-        )
-    result.old, result.new = current, next_number(current)
     texts = {cell.number: cell.text for cell in cells}
-    old = {number for number in (stands, current) if number is not None}
-    if title is not None and stands is not None:
-        texts[title.number] = retitle(title, stands, result.new, [e.row for e in entries if e.cell == title.number])
-    logged = {(entry.cell, row) for entry in entries for row in range(entry.row, entry.end)}
-    texts.update(elsewhere(cells, code, title, logged, old, result.new))
-    for log in logs:
+    current = max((number for number in (stands, newest) if number is not None), key=key, default=None)
+    if current is not None:
+        if stands is not None and newest is not None and key(stands) != key(newest):
+            result.notes.append(
+                f"the title says {stands} and the newest changelog entry {newest}: {current} was taken as the current one"
+            )
+        result.old, result.new = current, next_number(current)
+        old = {number for number in (stands, current) if number is not None}
+        if title is not None and stands is not None:
+            rows = [entry.row for entry in entries if entry.cell == title.number]
+            texts[title.number] = retitle(title, stands, result.new, rows)
+        logged = {(entry.cell, row) for entry in entries for row in range(entry.row, entry.end)}
+        texts.update(elsewhere(cells, code, title, logged, old, result.new))
+    for log in [by_date] if by_date else logs:
         # Of several changelogs those go on that have been kept up to date.
-        if any(entry.number == newest for entry in log):
-            result.entry = _add_entry(texts, log, result.new, lines, now)
+        if by_date or any(entry.number == newest for entry in log):
+            result.entry = _add_entry(texts, log, "" if by_date else result.new or "", lines, now)
     result.texts = {cell.number: texts[cell.number] for cell in cells if texts[cell.number] != cell.text}
     return result
 
@@ -141,13 +131,14 @@ def _candidates(cells: Sequence[Cell], title: Cell | None) -> list[Entry]:
             continue
         rows = cell.text.splitlines()
         skip = title_row(cell) if title is not None and cell.number == title.number else None
-        fenced = False
+        fenced = table = False
         for row, line in enumerate(rows):
             if line.lstrip().startswith(("```", "~~~")):
                 fenced = not fenced
             if fenced or row == skip:
                 continue
-            entry = _entry(cell, rows, row, under_log)
+            table = line.lstrip().startswith("|") and (table or _TABLE_HEAD.match(line) is not None)
+            entry = _entry(cell, rows, row, under_log or table)
             if entry is not None:
                 found.append(entry)
                 continue
@@ -155,6 +146,29 @@ def _candidates(cells: Sequence[Cell], title: Cell | None) -> list[Entry]:
             if heading:
                 under_log = bool(_LOG_TITLE.search(heading.group("text")))
     return found
+
+
+def _by_date(cells: Sequence[Cell]) -> list[Entry]:
+    """Return the entries of the first changelog that goes by dates alone: headings or list items that begin with one."""
+    for cell in cells:
+        rows = cell.text.splitlines() if cell.kind == "markdown" else []
+        logs: dict[str, list[Entry]] = {}
+        under_log = fenced = False
+        for row, line in enumerate(rows):
+            fenced ^= line.lstrip().startswith(("```", "~~~"))
+            heading, bullet = HEADING.match(line), _BULLET.match(line)
+            found = heading or bullet
+            date = leading_date(found.group("text")) if found and not fenced else None
+            if date is not None and under_log:
+                level = len(heading.group("marks")) if heading else len(line) - len(line.lstrip())
+                end = _block_end(rows, row, level) if heading else _item_end(rows, row, level)
+                style = f"{'heading' if heading else 'item'}{level}"
+                logs.setdefault(style, []).append(Entry(cell.number, row, end, "", style, True, date))
+            elif heading:
+                under_log = bool(_LOG_TITLE.search(heading.group("text")))
+        if logs:
+            return next(iter(logs.values()))
+    return []
 
 
 def _logs(found: list[Entry], stands: str | None) -> list[list[Entry]]:
@@ -262,7 +276,7 @@ def _add_entry(
     rows = text.splitlines(keepends=True)
     plain = text.splitlines()
     newline = "\r\n" if "\r\n" in text else "\n"
-    keys = [key(entry.number) for entry in entries]
+    keys = [entry.rank for entry in entries]
     falling = sum(a > b for a, b in itertools.pairwise(keys))
     rising = sum(a < b for a, b in itertools.pairwise(keys))
     newest = max(range(len(keys)), key=lambda at: (keys[at], at if rising > falling else -at))
@@ -303,15 +317,24 @@ def _gap(rows: list[str], entries: Sequence[Entry], newest: int) -> int:
     return max(1, blank) if at < len(rows) else 1
 
 
-def _modelled(rows: list[str], model: Entry, new: str, lines: Sequence[str], now: dt.datetime) -> list[str]:
-    head = rows[model.row]
+def _around_number(head: str, model: Entry) -> tuple[str, str]:
+    """Return what stands before the version of an entry and after it; of one that has none, its mark and its text."""
+    if model.date is not None:
+        found = HEADING.match(head) or _BULLET.match(head)
+        at = found.start("text") if found else 0
+        return head[:at], head[at:]
     match = next(
         match
         for pattern in (MARKED, _LOOSE, re.compile(rf"(?P<number>{re.escape(model.number)})(?!\w)"))
         for match in pattern.finditer(head)
         if match.group("number") == model.number
     )
-    before, after = head[: match.start("number")], head[match.end("number") :]
+    return head[: match.start("number")], head[match.end("number") :]
+
+
+def _modelled(rows: list[str], model: Entry, new: str, lines: Sequence[str], now: dt.datetime) -> list[str]:
+    head = rows[model.row]
+    before, after = _around_number(head, model)
     summary = "; ".join([lines[0], *(line[:1].lower() + line[1:] for line in lines[1:])])
     if model.style == "row":
         return [_table_row(head, model, new, summary, now)]
@@ -333,26 +356,9 @@ def _modelled(rows: list[str], model: Entry, new: str, lines: Sequence[str], now
     return [first, *blank, *(item + line for item, line in zip(items, rest, strict=True))]
 
 
-def _dated(text: str, now: dt.datetime) -> str:
-    for pattern, form in _DATES:
-        match = pattern.search(text)
-        if match:
-            # The names of months are English whatever the locale, and %-d is not known everywhere.
-            month = _MONTHS[now.month - 1]
-            form = form.replace("%-d", str(now.day)).replace("%B", month).replace("%b", month[:3])
-            return text[: match.start()] + now.strftime(form) + text[match.end() :]
-    return text
-
-
-def _without_dates(text: str) -> str:
-    for pattern, _ in _DATES:
-        text = pattern.sub(lambda match: " " * len(match.group()), text)
-    return text
-
-
 def _tail_text(after: str) -> tuple[int, int] | None:
     """Return where the words are that follow the version and its date, or None if there are none."""
-    bare = _without_dates(after)
+    bare = without_dates(after)
     match = re.search(r"[^\W\d_].*?(?=[\s*_`)\]:.]*$)", bare)
     if match is None or re.fullmatch(r"(?i)(?:latest|current|new|beta|alpha|rc\d*)", match.group()):
         return None
@@ -362,8 +368,8 @@ def _tail_text(after: str) -> tuple[int, int] | None:
 def _tail(after: str, now: dt.datetime, summary: str) -> str:
     place = _tail_text(after)
     if place is None:
-        return _dated(after, now)
-    return _dated(after[: place[0]], now) + summary + after[place[1] :]
+        return dated(after, now)
+    return dated(after[: place[0]], now) + summary + after[place[1] :]
 
 
 def _table_row(head: str, model: Entry, new: str, summary: str, now: dt.datetime) -> str:
@@ -372,8 +378,8 @@ def _table_row(head: str, model: Entry, new: str, summary: str, now: dt.datetime
     for position, part in enumerate(parts):
         if position == 1:
             out.append(part.replace(model.number, new))
-        elif _without_dates(part) != part:
-            out.append(_dated(part, now))
+        elif without_dates(part) != part:
+            out.append(dated(part, now))
         elif part.strip() and re.search(r"[^\W\d_]", part):
             out.append(f" {summary} ")
             summary = "" if summary else summary

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import textwrap
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -182,7 +184,7 @@ def _texts(program: Program, group: Group) -> None:
         for node in cell.texts:
             if (
                 group.local in node.value
-                and node.evaluated_value == group.local
+                and _is_code(node.evaluated_value, group.local)
                 and not isinstance(cell.parent(node), (cst.Comparison, cst.Expr))
             ):
                 group.refuse(f"its name stands in a text ({place(cell, node)})")
@@ -191,6 +193,15 @@ def _texts(program: Program, group: Group) -> None:
     for unread in program.mentions(group.local):
         if unread.why.startswith("%%") and not unread.foreign:
             group.refuse(f"cell {unread.number} uses it under {unread.why}")
+
+
+def _is_code(text: str | bytes, name: str) -> bool:
+    """Tell whether a text is Python that uses a name: for eval, exec, timeit or globals()[…]."""
+    try:
+        tree = ast.parse(textwrap.dedent(text) if isinstance(text, str) else text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return any(isinstance(node, ast.Name) and node.id == name for node in ast.walk(tree))
 
 
 def _outside(program: Program, group: Group, folder: Path | None) -> None:

@@ -139,6 +139,10 @@ def test_no_version_is_invented(texts, text) -> None:
             "# T\n## Schedule\n* 2024-01-02 – first\n## Log of 2024\n* in 2024-05-06 – second",
         ),
         (
+            "# T v0.3-beta\n\n- v0.3-beta: b\n- v0.2-rc.1: a\n",
+            f"# T v0.4-beta\n\n- v0.4-beta: {BOTH}\n- v0.3-beta: b\n- v0.2-rc.1: a\n",
+        ),
+        (
             "# T v0.3\r\n## Changelog\r\n### v0.3\r\n- a\r\n",
             f"# T v0.4\r\n## Changelog\r\n### v0.4\r\n- {ENTRY}\r\n- {GONE}\r\n\r\n### v0.3\r\n- a\r\n",
         ),

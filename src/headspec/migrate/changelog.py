@@ -34,6 +34,7 @@ _LOG_TITLE = re.compile(
 _LOG_WORD = re.compile(
     r"(?i)\b(?:new|changes?|changed|updates?|fixe[sd]|release[sd]?|previous(?:ly)?|version|added|improve\w*)\b"
 )
+_STAGE = re.compile(r"(?i)^[-+.]?(?:alpha|beta|rc|dev|pre|preview|post|final)[\d.]*\b")  # 1.0.0-beta
 _TABLE_HEAD = re.compile(r"(?i)\s*\|[\s*_`]*(?:version|release)[\s*_`]*\|")
 
 
@@ -358,7 +359,7 @@ def _modelled(rows: list[str], model: Entry, new: str, lines: Sequence[str], now
 
 def _tail_text(after: str) -> tuple[int, int] | None:
     """Return where the words are that follow the version and its date, or None if there are none."""
-    bare = without_dates(after)
+    bare = _STAGE.sub(lambda match: " " * len(match.group()), without_dates(after))
     match = re.search(r"[^\W\d_].*?(?=[\s*_`)\]:.]*$)", bare)
     if match is None or re.fullmatch(r"(?i)(?:latest|current|new|beta|alpha|rc\d*)", match.group()):
         return None

@@ -271,3 +271,11 @@ def test_in_a_script_nothing_is_displayed_that_was_not_shown(migrate_data, impor
         # plt.show() shows every figure that is open.
         f"fig = {F}(e)\nheadspec.save(fig, 'x.png')\n{F}(e).show()\nfig.show()\nfig = {F}(e)\nfig.show()\n"
     )
+
+
+def test_arguments_that_the_definition_never_took_are_said_together(migrate, imports, entropy) -> None:
+    done = migrate(imports, entropy, "visualize_entropy_heatmap(e, foo=1, bar=2)")
+    assert not done.changed
+    assert done.why("visualize_entropy_heatmap") == (
+        "it is called with foo and bar, which it does not take (cell 3, line 1)"
+    )

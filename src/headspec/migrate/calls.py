@@ -11,6 +11,7 @@ import libcst as cst
 from headspec.migrate.cells import CodeCell, literal, value_of
 from headspec.migrate.definitions import Definition, Param, changed_defaults
 from headspec.migrate.known import SUFFIXES, Known
+from headspec.text import listing
 
 # What an argument by position looks like when it means this; only asked where no definition can be read.
 _LOOKS: dict[str, str] = {
@@ -67,6 +68,7 @@ def bind(cell: CodeCell, call: cst.Call, definition: Definition, known: Known) -
         The chart that takes over.
     """
     bound = Bound()
+    strange: list[str] = []
     positional = [param for param in definition.params if param.positional]
     for position, arg in enumerate(call.args):
         if arg.star:
@@ -77,11 +79,12 @@ def bind(cell: CodeCell, call: cst.Call, definition: Definition, known: Known) -
         else:
             param = definition.param(arg.keyword.value)
         if param is None:
-            name = arg.keyword.value if arg.keyword else f"argument {position + 1}"
-            bound.reasons.append(f"it is called with {name}, which has no counterpart")
+            strange.append(arg.keyword.value if arg.keyword else f"argument {position + 1}")
             continue
         bound.args.append((arg, param))
         _take(cell, bound, arg, param)
+    if strange:
+        bound.reasons.append(f"it is called with {listing(strange)}, which it does not take")
     given = frozenset(param.target for _, param in bound.args if param.target is not None)
     missing = [name for name in known.params[: known.required] if name not in given]
     if missing and not bound.reasons:

@@ -186,6 +186,19 @@ def test_a_write_that_fails_leaves_nothing(book, monkeypatch) -> None:
     assert [path.name for path in book.parent.iterdir()] == ["book.ipynb"]
 
 
+def test_an_interrupt_leaves_nothing(book, monkeypatch) -> None:
+    source = files.load(book)
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        files.replace(source, b"{}", backup=True)
+    assert book.read_bytes() == source.data
+    assert [path.name for path in book.parent.iterdir()] == ["book.ipynb"]
+
+
 def test_a_folder_named_as_a_notebook_and_a_pipe(command, tmp_path) -> None:
     (tmp_path / "dir.ipynb").mkdir()
     os.mkfifo(tmp_path / "pipe.ipynb")

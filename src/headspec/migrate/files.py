@@ -136,14 +136,15 @@ def replace(source: Source, data: bytes, *, backup: bool) -> Path | None:
         if _mark(target) != source.mark or _hash(target.read_bytes()) != _hash(source.data):
             raise DataError("the file changed while it was being migrated: left as it is now")
         os.replace(temporary, target)
-    except (OSError, DataError) as error:
-        for path in (temporary, kept):
-            if path is not None:
-                with contextlib.suppress(OSError):
-                    path.unlink()
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f"cannot be written: {error.strerror or error}; left as it is") from None
+    except BaseException as error:  # an interrupt too leaves nothing behind
+        if temporary is None or temporary.exists():  # not in its place
+            for path in (temporary, kept):
+                if path is not None:
+                    with contextlib.suppress(OSError):
+                        path.unlink()
+        if isinstance(error, OSError):
+            raise DataError(f"cannot be written: {error.strerror or error}; left as it is") from None
+        raise
     return kept
 
 

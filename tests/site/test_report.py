@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ast
 import os
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +15,11 @@ from headspec.catalog import CHARTS
 from headspec.cli import main
 from headspec.errors import DataError
 from headspec.site import draw
-from headspec.site.compare import comparisons, side_by_side
+from headspec.site.compare import comparisons
+from headspec.site.maps import side_by_side
 from headspec.site.report import build_report
-from headspec.site.run_cards import drafts_of, sharpest
+from headspec.site.run_attention import sharpest
+from headspec.site.run_cards import drafts_of
 from headspec.sources.recording import gallery_folder
 from headspec.sources.run_arrays import Attention
 from headspec.sources.run_folder import read_run
@@ -120,17 +120,6 @@ def test_the_charts_follow_from_the_files(report):
     assert newer & {entry.name for entry in CHARTS} <= functions
 
 
-def test_the_code_of_every_card_draws_the_card(report, monkeypatch):
-    _, _, place = report
-    run = read_run(place / "my run")
-    monkeypatch.chdir(run.folder)
-    for draft in drafts_of(run):
-        card = draft.card()
-        names: dict[str, Any] = {}
-        exec(compile(ast.parse(card.code), draft.name, "exec"), names)
-        assert headspec.to_json(names["chart"], theme="none") == headspec.to_json(card.chart, theme="none"), draft.name
-
-
 def test_every_chart_of_the_recorded_run_can_be_drawn():
     run = read_run(gallery_folder() / "run")
     drafts = drafts_of(run)
@@ -190,20 +179,6 @@ def test_side_by_side_shares_one_scale():
     assert "a: entropy of 1 layer" in headspec.summary(chart)
     with pytest.raises(DataError, match="maps is empty"):
         side_by_side({}, title="T")
-
-
-def test_comparisons_say_what_draws_them(two, monkeypatch):
-    _, place = two
-    flat = place / "flat"
-    if not flat.exists():
-        shutil.copytree(place / "a/run", flat / "x")
-        shutil.copytree(place / "b/run", flat / "y")
-    monkeypatch.chdir(flat)
-    for _, _, make_card in comparisons([read_run(flat / "x"), read_run(flat / "y")]):
-        card = make_card()
-        names: dict[str, Any] = {}
-        exec(compile(ast.parse(card.code), card.name, "exec"), names)
-        assert headspec.to_json(names["chart"], theme="none") == headspec.to_json(card.chart, theme="none"), card.name
 
 
 def test_histories_of_several_runs_share_their_axes(tmp_path):

@@ -26,6 +26,7 @@ CELLS = 20_000
 LABELS = 600
 """Cell texts that a chart carries by itself: each takes the renderer about a millisecond."""
 FORCED_LABELS = 4_096
+LEGENDS = ("value", "state")
 Annotate = bool | Literal["force"]
 
 GREYS = {"nan": "#B0B0B0", "inf": "#8A8A8A", "-inf": "#8A8A8A", "masked": "#D6D6D6", "zero": "#EFE9DC"}
@@ -86,6 +87,7 @@ def head_map(
     annotate: Annotate = True,
     select: str | None = None,
     panel: int = parts.PANEL,
+    legends: Sequence[str] = LEGENDS,
 ) -> tuple[alt.LayerChart, list[str]]:
     """Return the map of a heads table and the notes that its title must carry.
 
@@ -105,6 +107,8 @@ def head_map(
         The name of the selection of a head by click, for charts that are linked.
     panel
         Pixels that the map may take in each direction.
+    legends
+        Which legends it shows; none where a map beside it says the same.
     """
     grid = grid_of(table, panel=panel)
     low, high = scale.low, scale.high
@@ -121,7 +125,7 @@ def head_map(
         notes.append(code.said())
         frame = pack_heads(table, code)
         transforms = {"transform": flattening(frame, code)}
-    layers = _layers(frame, table, grid, scale, legend, value_format, font, select)
+    layers = _layers(frame, table, grid, scale, legend, value_format, font, select, legends)
     chart = alt.layer(*layers, data=frame, **transforms)
     chart = parts.set_properties(chart, width=alt.Step(grid.width), height=alt.Step(grid.height))
     return own_scales(chart), notes
@@ -200,6 +204,7 @@ def _layers(
     value_format: str,
     font: int | None,
     select: str | None,
+    legends: Sequence[str],
 ) -> list[alt.Chart]:
     present = those_of(table["kind"], KINDS[1:])
     stated = bool(those_of(table["state"], STATES[1:]))
@@ -213,7 +218,7 @@ def _layers(
     colour = alt.Color(
         "value:Q",
         scale=parts.colour_scale(scale),
-        legend=parts.gradient_legend(legend, len(grid.layers) * grid.height, scale),
+        legend=parts.gradient_legend(legend, len(grid.layers) * grid.height, scale) if "value" in legends else None,
     )
     cells = place.mark_rect(invalid=None if present else alt.Undefined, aria=grid.cells <= LABELS).encode(
         color=grey_first(present, colour), tooltip=tooltip
@@ -228,7 +233,7 @@ def _layers(
     if select is not None:
         layers.append(ring(place, select, grid))
     if stated or flagged:
-        layers += state_marks(place, table, grid, corner=font is not None)
+        layers += state_marks(place, table, grid, corner=font is not None, legend="state" in legends)
     return layers
 
 
@@ -293,7 +298,9 @@ def ring(place: alt.Chart, select: str, grid: Grid) -> alt.Chart:
     return unit(picked.mark_rect(filled=False, strokeWidth=2 if grid.width >= 12 else 1, stroke="#E5484D", aria=False))
 
 
-def state_marks(place: alt.Chart, table: pd.DataFrame, grid: Grid, *, corner: bool) -> list[alt.Chart]:
+def state_marks(
+    place: alt.Chart, table: pd.DataFrame, grid: Grid, *, corner: bool, legend: bool = True
+) -> list[alt.Chart]:
     """Return the layers that mark pruned, revived and vulnerable heads, each shape on a white halo."""
     size = max(10, min(grid.width, grid.height, 36))  # on smaller cells a mark may reach over its neighbours
     side = 0.28 * size if corner else 0.6 * size
@@ -301,7 +308,7 @@ def state_marks(place: alt.Chart, table: pd.DataFrame, grid: Grid, *, corner: bo
     found = those_of(table["state"], STATES[1:])
     flagged = bool(table["vulnerable"].any())
     colours, shapes = parts.state_scales([*found, *(["vulnerable"] if flagged else [])])
-    legend: alt.Legend | None = alt.Legend(title="State", symbolFillColor="transparent")
+    names = alt.Legend(title="State", symbolFillColor="transparent") if legend else None
     layers: list[alt.Chart] = []
     for name, where, across in (
         ("state", "datum.state !== 'active'", 0.8 if corner else 0.5),
@@ -324,7 +331,7 @@ def state_marks(place: alt.Chart, table: pd.DataFrame, grid: Grid, *, corner: bo
                 )
             )
         marks = spot.mark_point(strokeWidth=thick, fill="transparent", **line)
-        shape = alt.Shape("state:N", scale=shapes, legend=legend)
-        layers.append(unit(marks.encode(shape=shape, stroke=alt.Stroke("state:N", scale=colours, legend=legend))))
-        legend = None  # the first layer's names all states
+        shape = alt.Shape("state:N", scale=shapes, legend=names)
+        layers.append(unit(marks.encode(shape=shape, stroke=alt.Stroke("state:N", scale=colours, legend=names))))
+        names = None  # the first layer's names all states
     return layers

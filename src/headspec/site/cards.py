@@ -140,8 +140,12 @@ def reading_of(code: str) -> list[str]:
     import headspec
 
     used = _used(code)
-    text = (getattr(headspec, used[-1].name).__doc__ or "") if used else ""
-    found = re.search(r"Reading it: (.*?)(?=\n\s*(?:Examples|References)\n\s*-+|\Z)", text, re.S)
+    return reading_of_doc(getattr(headspec, used[-1].name)) if used else []
+
+
+def reading_of_doc(function: object) -> list[str]:
+    """Return how to read the chart of a function, one paragraph each, as its docstring says."""
+    found = re.search(r"Reading it: (.*?)(?=\n\s*(?:Examples|References)\n\s*-+|\Z)", function.__doc__ or "", re.S)
     if found is None:
         return []
     blocks = [" ".join(block.split()) for block in re.split(r"\n\s*\n", found.group(1))]

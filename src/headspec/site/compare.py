@@ -2,173 +2,126 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import NamedTuple
 
-import altair as alt
 import pandas as pd
 
 import headspec
-from headspec.arrays import ArrayLike
-from headspec.charts import parts
-from headspec.charts.cells import grid_of, head_map
-from headspec.charts.describe import heads_text, kinds_note, sentence
-from headspec.charts.heatmaps import spread, zeros_apart
-from headspec.errors import DataError
-from headspec.site.cards import Card, slug
-from headspec.site.drafts import PICK, Draft, map_arg, plain, table_arg
-from headspec.site.run_cards import UNITS
-from headspec.site.run_cards import grid_of as grid_of_run
+from headspec.site.beside import THERE, Beside, events_of
+from headspec.site.cards import Card, reading_of_doc, slug
+from headspec.site.compare_attention import attention_comparisons
+from headspec.site.drafts import PICK, Arg, Draft, imports, map_arg, plain, table_arg
+from headspec.site.maps import side_by_side
+from headspec.site.run_words import UNITS
+from headspec.sources.run import Run, Table
 from headspec.sources.run_arrays import HeadMap
-from headspec.sources.run_folder import Run
-from headspec.tables.heads import heads_table
-from headspec.text import clean, count
+from headspec.text import count
 
 CATEGORY = "Comparison"
 MOST_DELTAS = 7
-_COLUMNS = 3
 _WORDS = {"entropy": "Attention entropy", "gradient": "Gradient norm"}
 
 
-def side_by_side(
-    maps: Mapping[str, ArrayLike],
-    *,
-    title: str,
-    measure: str = "value",
-    unit_name: str = "",
-    events: Mapping[str, Any] | None = None,
-    select: str | None = None,
-) -> alt.ConcatChart:
-    """Show the same measure of several runs as maps on one colour scale.
+class Compared(NamedTuple):
+    """A comparison that is to be drawn: its title, whether it shows heads, and what makes its card."""
 
-    Parameters
-    ----------
-    maps
-        ``{run: values}``, each in any form that `headspec.heads_table` reads.
-    title
-        The chart's title.
-    measure, unit_name
-        What the values are, and their unit.
-    events
-        ``{run: events}``, to mark pruned and revived heads.
-    select
-        The name of a selection of a head by click, which all maps share.
-    """
-    if not maps:
-        raise DataError("maps is empty; expected {run: values}")
-    marks = events or {}
-    tables = {
-        clean(name): heads_table(values, measure=measure, events=marks.get(name)) for name, values in maps.items()
-    }
-    scheme: Any = "magma" if "grad" in measure else "viridis"
-    scale = spread(pd.concat(tables.values(), ignore_index=True), "auto", scheme, name="the values of the runs")
-    what = measure.replace("_", " ")
-    charts, texts = [], []
-    for name, table in tables.items():
-        drawn = zeros_apart(table, scale)
-        legend = f"{what[:1].upper()}{what[1:]}{f' ({unit_name})' if unit_name else ''}"
-        chart, notes = head_map(drawn, scale, legend=legend, annotate=True, select=select, panel=300)
-        text = heads_text(table, f"{name}: {what}", unit_name)
-        width = grid_of(table, panel=300).pixels
-        charts.append(
-            chart.properties(title=parts.heading(name, [*kinds_note(drawn), *notes], width=width), description=text)
-        )
-        texts.append(text)
-    note = f"{count(len(charts), 'run')} on one {scale.type} colour scale"
-    with warnings.catch_warnings():  # one pick for all maps is what is wanted
-        warnings.filterwarnings("ignore", message="Automatically deduplicated", category=UserWarning)
-        together: alt.ConcatChart = alt.concat(*charts, columns=_COLUMNS)
-    return together.properties(
-        title=parts.heading(title, [note], width=300 * min(len(charts), _COLUMNS)), description=sentence(*texts, note)
-    )
+    title: str
+    shows_heads: bool
+    make: Callable[[], Card]
 
 
-# --- what can be compared ------------------------------------------------------------------------------------------------
-
-
-def comparisons(runs: Sequence[Run]) -> Iterator[tuple[str, bool, Any]]:
-    """Yield title, whether it shows heads, and the maker of each card that compares runs."""
+def comparisons(runs: Sequence[Run]) -> Iterator[Compared]:
+    """Yield each comparison that the runs allow."""
     if len(runs) < 2:
         return
-    yield from _histories(runs)
+    beside = Beside(runs)
+    yield from _histories(runs, beside)
     for kind in ("entropy", "gradient"):
         having = [(run, run.of_kind(kind)[0]) for run in runs if run.of_kind(kind)]
-        if len(having) > 1:
-            title = f"{_WORDS[kind]} of {count(len(having), 'run')}"
-            yield title, True, partial(_maps, having, kind, title)
-            (first, before), *others = having
-            for run, after in others[:MOST_DELTAS]:
-                draft = _delta(first, before, run, after, kind)
-                yield draft.title, True, partial(_in_category, draft)
-    yield from _results(runs)
+        if len(having) < 2:
+            continue
+        title = f"{_WORDS[kind]} of {count(len(having), 'run')}"
+        yield Compared(title, True, partial(_maps, having, kind, title, beside))
+        for first, before, run, after in _pairs(having)[:MOST_DELTAS]:
+            draft = _delta(first, beside.of(first, before), run, beside.of(run, after), kind)
+            yield Compared(draft.title, True, partial(_in_category, draft))
+    for title, shows_heads, make in attention_comparisons(runs, beside):
+        yield Compared(title, shows_heads, partial(_in_category_of, make))
+    yield from _results(runs, beside)
 
 
 def _in_category(draft: Draft) -> Card:
-    return replace(draft.card(), category=CATEGORY)
+    card = draft.card()
+    return replace(card, category=CATEGORY, code=THERE + card.code.partition("\n")[2])
 
 
-def _beside(run: Run, item: HeadMap) -> HeadMap:
-    """Return a map whose file is named from beside the folders of the runs."""
-    return replace(item, file=f"{run.folder.resolve().name}/{item.file}")
+def _in_category_of(make: Callable[[], Card]) -> Card:
+    return replace(make(), category=CATEGORY)
 
 
-def _events_of(run: Run, shape: tuple[int, ...]) -> Any:
-    if not run.events or grid_of_run(run) != tuple(shape):
-        return None
-    table = headspec.events_table(run.events[0].value)
-    inside = not len(table) or (table["layer"].max() < shape[0] and table["head"].max() < shape[1])
-    return run.events[0].value if inside else None
+def _pairs(having: Sequence[tuple[Run, HeadMap]]) -> list[tuple[Run, HeadMap, Run, HeadMap]]:
+    """Return each run beside the first one that has as many layers and heads: others are other models, whose heads have no match."""
+    firsts: dict[tuple[int, ...], tuple[Run, HeadMap]] = {}
+    out = []
+    for run, item in having:
+        first, before = firsts.setdefault(item.values.shape, (run, item))
+        if first is not run:
+            out.append((first, before, run, item))
+    return out
 
 
-def _maps(having: Sequence[tuple[Run, HeadMap]], kind: str, title: str) -> Card:
-    events = {run.name: found for run, item in having if (found := _events_of(run, item.values.shape)) is not None}
+def _maps(having: Sequence[tuple[Run, HeadMap]], kind: str, title: str, beside: Beside) -> Card:
+    given = {run.name: map_arg(beside.of(run, item)) for run, item in having}
+    events = {
+        run.name: table_arg(beside.of(run, run.events[0]), "")
+        for run, item in having
+        if events_of(run, item.values.shape)
+    }
     measure = "gradient_norm" if kind == "gradient" else kind
+    options = {"title": title, "measure": measure, "unit_name": UNITS.get(kind, "")}
     chart = side_by_side(
-        {run.name: item.values for run, item in having},
-        title=title,
-        measure=measure,
-        unit_name=UNITS.get(kind, ""),
-        events=events,
+        {name: arg.value for name, arg in given.items()},
+        **options,
+        events={name: arg.value for name, arg in events.items()},
         select=PICK,
     )
-    lines = [f"    {run.name!r}: {map_arg(_beside(run, item)).code},\n" for run, item in having]
-    loads = [
-        f"    {run.name!r}: {table_arg(replace(run.events[0], file=f'{run.folder.resolve().name}/{run.events[0].file}'), '').code},\n"
-        for run, _ in having
-        if run.name in events
-    ]
-    imports = ["import numpy as np", "", "import headspec", "from headspec.site.compare import side_by_side"]
-    if any("load_arrays(" in line for line in lines):
-        imports.append("from headspec.sources.arrays import load_arrays")
-    code = (
-        "\n".join(imports)
-        + f"\n\nmaps = {{\n{''.join(lines)}}}\nevents = {{\n{''.join(loads)}}}\n"
-        + f"chart = side_by_side(maps, title={title!r}, measure={measure!r}, unit_name={UNITS.get(kind, '')!r}, "
-        + f"events=events, select={PICK!r})\n"
+    words = "".join(f"    {name}={value!r},\n" for name, value in options.items())
+    body = (
+        f"maps = {{\n{_lines(given)}}}\nevents = {{\n{_lines(events)}}}\n"
+        f"chart = side_by_side(\n    maps,\n{words}    events=events,\n    select={PICK!r},\n)\n"
     )
+    grids = {item.values.shape for _, item in having}
     return Card(
         chart=chart,
         title=title,
-        question="Do the same heads stand out in every run?",
+        question="Do the same heads stand out in every run?"
+        if len(grids) == 1
+        else "Which heads stand out in each of the models?",
         text="The same colours mean the same values in all maps.",
         category=CATEGORY,
         tags=[kind, "runs", *(run.name for run, _ in having)],
-        code=code,
+        code=f"{THERE}{imports(body, ['from headspec.site.maps import side_by_side'])}\n{body}",
+        reading=reading_of_doc(side_by_side),
         name=f"compare-{kind}",
         kind="side-by-side",
     )
 
 
+def _lines(args: dict[str, Arg]) -> str:
+    return "".join(f"    {name!r}: {arg.code},\n" for name, arg in args.items())
+
+
 def _delta(first: Run, before: HeadMap, run: Run, after: HeadMap, kind: str) -> Draft:
+    measure = before.measure if before.measure == after.measure else kind
     return Draft(
         "visualize_head_difference",
-        [map_arg(_beside(first, before), "before"), map_arg(_beside(run, after), "after")],
+        [replace(_as_measure(item, measure), name=name) for item, name in ((before, "before"), (after, "after"))],
         {
             "labels": plain((first.name, run.name)),
-            "measure": plain(before.measure if before.measure == after.measure else kind),
+            "measure": plain(measure),
             "unit_name": plain(UNITS.get(kind, "")),
             "select": plain(PICK),
         },
@@ -180,63 +133,75 @@ def _delta(first: Run, before: HeadMap, run: Run, after: HeadMap, kind: str) -> 
     )
 
 
-def _histories(runs: Sequence[Run]) -> Iterator[tuple[str, bool, Any]]:
+def _as_measure(item: HeadMap, measure: str) -> Arg:
+    """Return a map; rows that name their measure otherwise are given the name that both sides share."""
+    arg = map_arg(item)
+    if item.rows is None or item.measure == measure:
+        return arg
+    return replace(arg, value=arg.value.assign(measure=measure), code=f"{arg.code}.assign(measure={measure!r})")
+
+
+def _histories(runs: Sequence[Run], beside: Beside) -> Iterator[Compared]:
     having = [(run, run.histories[0]) for run in runs if run.histories]
-    if len(having) < 2:
-        return
-    title = f"Training of {count(len(having), 'run')}"
-
-    def make() -> Card:
-        tables, codes = [], []
-        for run, table in having:
-            step, epoch = table.config.step, table.config.epoch
-            tables.append(headspec.history_table(table.value, run=run.name, step=step, epoch=epoch))
-            beside = replace(table, file=f"{run.folder.resolve().name}/{table.file}")
-            codes.append(
-                f"    headspec.history_table({table_arg(beside, '').code}, run={run.name!r}, step={step!r}, epoch={epoch!r}),\n"
-            )
-        frame = pd.concat([table.astype({"run": "str", "metric": "str"}) for table in tables], ignore_index=True)
-        chart = headspec.visualize_training_progress(frame, title=title)
-        imports = "import json\nfrom pathlib import Path\n\n" if any("json." in code for code in codes) else ""
-        code = (
-            f"{imports}import pandas as pd\n\nimport headspec\n\ntables = [\n{''.join(codes)}]\n"
-            'history = pd.concat([table.astype({"run": "str", "metric": "str"}) for table in tables], ignore_index=True)\n'
-            f"chart = headspec.visualize_training_progress(history, title={title!r})\n"
-        )
-        return Card(
-            chart=chart,
-            title=title,
-            question="Which run learned faster, and which lost more to pruning?",
-            category=CATEGORY,
-            tags=["loss", "history", "runs", *(run.name for run, _ in having)],
-            code=code,
-            name="compare-training",
-            kind="training-progress",
-        )
-
-    yield title, False, make
+    if len(having) > 1:
+        title = f"Training of {count(len(having), 'run')}"
+        yield Compared(title, False, partial(_training, having, title, beside))
 
 
-def _results(runs: Sequence[Run]) -> Iterator[tuple[str, bool, Any]]:
+def _training(having: Sequence[tuple[Run, Table]], title: str, beside: Beside) -> Card:
+    tables, codes = [], []
+    for run, table in having:
+        step, epoch = table.config.step, table.config.epoch
+        found = headspec.history_table(table.value, run=run.name, step=step, epoch=epoch)
+        tables.append(found.assign(run=run.name) if table.recorded else found)
+        read = f"headspec.history_table({table_arg(beside.of(run, table), '').code}, run={run.name!r}, step={step!r}, epoch={epoch!r})"
+        codes.append(f"    {read}{f'.assign(run={run.name!r})' if table.recorded else ''},\n")
+    frame = pd.concat([table.astype({"run": "str", "metric": "str"}) for table in tables], ignore_index=True)
+    body = (
+        f"tables = [\n{''.join(codes)}]\n"
+        'history = pd.concat([table.astype({"run": "str", "metric": "str"}) for table in tables], ignore_index=True)\n'
+        f"chart = headspec.visualize_training_progress(history, title={title!r})\n"
+    )
+    return Card(
+        chart=headspec.visualize_training_progress(frame, title=title),
+        title=title,
+        question="Which run learned faster, and which lost more to pruning?",
+        category=CATEGORY,
+        tags=["loss", "history", "runs", *(run.name for run, _ in having)],
+        code=f"{THERE}{imports(body)}\n{body}",
+        reading=reading_of_doc(headspec.visualize_training_progress),
+        name="compare-training",
+        kind="training-progress",
+    )
+
+
+def _results(runs: Sequence[Run], beside: Beside) -> Iterator[Compared]:
     having = [(run, run.results[0]) for run in runs if run.results]
-    if len(having) < 2:
-        return
-    title = f"Pruning experiments of {count(len(having), 'run')}"
+    if len(having) > 1:
+        title = f"Pruning experiments of {count(len(having), 'run')}"
+        yield Compared(title, False, partial(_experiments, having, title, beside))
 
-    def make() -> Card:
-        frames = []
-        for run, table in having:
-            rows: Any = headspec.results_table(table.value)
-            frames.append(rows.assign(model=[f"{run.name}: {model}" for model in rows["model"]]))
-        chart = headspec.plot_experiment_summary(pd.concat(frames, ignore_index=True), title=title)
-        return Card(
-            chart=chart,
-            title=title,
-            question="In which run does pruning cost least?",
-            category=CATEGORY,
-            tags=["perplexity", "recovery", "runs", *(run.name for run, _ in having)],
-            name="compare-experiments",
-            kind="experiment-summary",
-        )
 
-    yield title, False, make
+def _experiments(having: Sequence[tuple[Run, Table]], title: str, beside: Beside) -> Card:
+    args = {run.name: table_arg(beside.of(run, table), "") for run, table in having}
+    frames = []
+    for name, arg in args.items():
+        rows = headspec.results_table(arg.value)
+        frames.append(rows.assign(model=[f"{name}: {model}" for model in rows["model"]]))
+    body = (
+        f"tables = {{\n{_lines(args)}}}\nparts = []\nfor name, table in tables.items():\n"
+        "    rows = headspec.results_table(table)\n"
+        '    parts.append(rows.assign(model=[f"{name}: {model}" for model in rows["model"]]))\n'
+        f"results = pd.concat(parts, ignore_index=True)\nchart = headspec.plot_experiment_summary(results, title={title!r})\n"
+    )
+    return Card(
+        chart=headspec.plot_experiment_summary(pd.concat(frames, ignore_index=True), title=title),
+        title=title,
+        question="In which run does pruning cost least?",
+        category=CATEGORY,
+        tags=["perplexity", "recovery", "runs", *(run.name for run, _ in having)],
+        code=f"{THERE}{imports(body)}\n{body}",
+        reading=reading_of_doc(headspec.plot_experiment_summary),
+        name="compare-experiments",
+        kind="experiment-summary",
+    )

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import headspec
 from headspec.catalog import CATALOG
-from headspec.site.cards import Card, reading_of
+from headspec.site.cards import Card, reading_of_doc
+from headspec.sources.run import Table
 from headspec.sources.run_arrays import Attention, HeadMap, HeadSteps
-from headspec.sources.run_folder import Table
 
 PICK = "head_pick"
 """The name of the selection that the charts of one page share."""
 WIDE = 88
+HERE = "# in the folder of the run\n"
 _KNOWN = {entry.name: entry for entry in CATALOG}
 
 
 @dataclass(frozen=True)
 class Arg:
-    """A value, and the Python that makes it; `name` is the variable that it gets, none for what stands in the call."""
+    """A value, and the Python that makes it.
+
+    `name` is the variable that it gets, none for what stands in the call; `run` is what the code begins with where that is a
+    recording, which several arguments share.
+    """
 
     value: Any
     code: str
     name: str = ""
+    run: str = ""
 
 
 def plain(value: Any) -> Arg:
@@ -46,18 +52,14 @@ class Draft:
     tags: Sequence[str]
     live: bool = False
     """Whether it belongs to the charts of heads that a run's page shows together."""
-
-    @property
-    def is_known(self) -> bool:
-        """Tell whether this version of headspec has the chart."""
-        return self.function in _KNOWN or hasattr(headspec, self.function)
+    module: str = "headspec"
+    """Where the function is."""
 
     def card(self) -> Card:
         """Draw the chart and return its card."""
-        function = getattr(headspec, self.function)
+        function = getattr(importlib.import_module(self.module), self.function)
         chart = function(*(arg.value for arg in self.args), **{name: arg.value for name, arg in self.options.items()})
         entry = _KNOWN.get(self.function)
-        code = self.code()
         return Card(
             chart=chart,
             title=self.title,
@@ -65,32 +67,44 @@ class Draft:
             text=self.text,
             category=(entry.category if entry else "") or "Heads",
             tags=tuple(self.tags),
-            code=code,
-            reading=reading_of(code),
+            code=self.code(),
+            reading=reading_of_doc(function),
             name=self.name,
-            kind=entry.kind if entry else "",
+            kind=entry.kind if entry else self.function.replace("_", "-"),
         )
 
     def code(self) -> str:
         """Return the Python that draws the chart, to be run in the run's folder."""
         given = [*self.args, *self.options.values()]
-        lines = list(dict.fromkeys(f"{arg.name} = {arg.code}" for arg in given if arg.name))
-        parts = [arg.name or arg.code for arg in self.args]
-        parts += [f"{name}={arg.name or arg.code}" for name, arg in self.options.items()]
-        call = f"chart = headspec.{self.function}({', '.join(parts)})"
+        runs = list(dict.fromkeys(arg.run for arg in given if arg.run))
+        lines = [f"{_run_name(runs, run)} = {run}" for run in runs]
+        codes = {id(arg): _run_name(runs, arg.run) + arg.code.removeprefix(arg.run) for arg in given}
+        lines += dict.fromkeys(f"{arg.name} = {codes[id(arg)]}" for arg in given if arg.name)
+        parts = [arg.name or codes[id(arg)] for arg in self.args]
+        parts += [f"{name}={arg.name or codes[id(arg)]}" for name, arg in self.options.items()]
+        called = self.function if self.module != "headspec" else f"headspec.{self.function}"
+        call = f"chart = {called}({', '.join(parts)})"
         if len(call) > WIDE:
             inner = "".join(f"    {part},\n" for part in parts)
-            call = f"chart = headspec.{self.function}(\n{inner})"
+            call = f"chart = {called}(\n{inner})"
+        own = [f"from {self.module} import {self.function}"] if self.module != "headspec" else []
         body = "\n".join([*lines, call])
-        return f"{_imports(body)}\n{body}\n"
+        return f"{HERE}{imports(body, own)}\n{body}\n"
 
 
-def _imports(body: str) -> str:
+def _run_name(runs: Sequence[str], run: str) -> str:
+    if not run:
+        return ""
+    return "run" if len(runs) == 1 else f"run_{runs.index(run) + 1}"
+
+
+def imports(body: str, own: Sequence[str] = ()) -> str:
+    """Return the imports that some code needs, those of `own` among them."""
     standard = [line for use, line in (("json.", "import json"), ("Path(", "from pathlib import Path")) if use in body]
-    groups = [standard, ["import numpy as np"] if "np." in body else [], ["import headspec"]]
-    if "load_arrays(" in body:
-        groups[-1].append("from headspec.sources.arrays import load_arrays")
-    return "\n\n".join("\n".join(group) for group in groups if group) + "\n"
+    others = [line for use, line in (("np.", "import numpy as np"), ("pd.", "import pandas as pd")) if use in body]
+    ours = ["import headspec"] if "headspec." in body else []
+    ours += sorted([*own, *(["from headspec.sources.arrays import load_arrays"] if "load_arrays(" in body else [])])
+    return "\n\n".join("\n".join(group) for group in (standard, others, ours) if group) + "\n"
 
 
 # --- what a run holds, as arguments ------------------------------------------------------------------------------------
@@ -107,25 +121,63 @@ def array_code(file: str, key: str) -> str:
 
 def map_arg(item: HeadMap, name: str = "values") -> Arg:
     """Return the values of a map of heads."""
-    last = "[-1]" if item.step is not None else ""
-    return Arg(item.values, array_code(item.file, item.key) + last, name)
+    if item.origin == "recording":
+        run = run_code(item.file)
+        at = "" if item.place == -1 else f", step={item.step!r}"
+        return Arg(item.rows, f"{run}.heads_at({item.key!r}{at})", name if name != "values" else "", run)
+    if item.rows is not None:
+        return Arg(item.rows, _rows_code(item.file, item.rows, ("run", "measure", "step")), name)
+    at = f"[{item.place}]" if item.step is not None and not item.whole_file else ""
+    return Arg(item.values, array_code(item.file, item.key) + at, name)
 
 
-def steps_arg(item: HeadSteps, place: int | None = None, name: str = "values") -> Arg:
-    """Return a measure over steps, or its values at one place."""
-    code = array_code(item.file, item.key)
-    return Arg(item.values, code, name) if place is None else Arg(item.values[place], f"{code}[{place}]", name)
+def steps_arg(item: HeadSteps) -> Arg:
+    """Return a measure over steps, all of them."""
+    if item.origin == "recording":
+        run = run_code(item.file)
+        return Arg(item.rows, f"{run}.heads", "", run)
+    if item.rows is not None:
+        return Arg(item.rows, _rows_code(item.file, item.rows, ("run", "measure")), "values")
+    if item.files:
+        return Arg(item.values, _stack_code(item), "values")
+    return Arg(item.values, array_code(item.file, item.key), "values")
 
 
-def at_steps_arg(item: HeadSteps) -> Arg:
-    """Return the steps of a measure."""
-    if item.steps_key:
-        return Arg(item.steps, array_code(item.file, item.steps_key), "steps")
-    return Arg(item.steps, f"np.arange({len(item.steps)})", "steps")
+def steps_options(item: HeadSteps) -> dict[str, Arg]:
+    """Return the steps of a measure as an option; a heads table says them itself."""
+    if item.rows is not None:
+        return {}
+    if item.files:
+        return {"value_steps": Arg(item.steps, repr(item.steps.tolist()), "steps")}
+    code = array_code(item.file, item.steps_key) if item.steps_key else f"np.arange({len(item.steps)})"
+    return {"value_steps": Arg(item.steps, code, "steps")}
+
+
+def _stack_code(item: HeadSteps) -> str:
+    inner = ", ".join(array_code(file, item.key) for file in item.files)
+    return f"np.stack([{inner}])"
+
+
+def _rows_code(file: str, rows: Any, columns: Sequence[str]) -> str:
+    """Return the Python that reads rows of a heads table, all that agree in some columns."""
+    firsts = {column: rows[column].iloc[0] for column in columns if column in rows.columns}
+    wanted = [
+        f"{column} == {getattr(value, 'item', lambda value=value: value)()!r}" for column, value in firsts.items()
+    ]
+    code = f"headspec.load_results_from_file({file!r})"
+    return f"{code}.query({' and '.join(wanted)!r})" if wanted else code
+
+
+def run_code(file: str) -> str:
+    """Return the Python that loads the recording that a file is of."""
+    return f"headspec.load_run({file.rpartition('/')[0] or '.'!r})"
 
 
 def table_arg(table: Table, name: str) -> Arg:
     """Return a table as its reader gives it."""
+    if table.recorded:
+        run = run_code(table.file)
+        return Arg(table.value, f"{run}.{table.file.rpartition('/')[2].removesuffix('.jsonl')}", "", run)
     if table.log_history:
         return Arg(table.value, f'json.loads(Path({table.file!r}).read_text(encoding="utf-8"))["log_history"]', name)
     return Arg(table.value, f"headspec.load_results_from_file({table.file!r})", name)

@@ -14,8 +14,10 @@ from headspec.site.build import Built, build_site
 from headspec.site.cards import Card, Overview, slug
 from headspec.site.compare import comparisons
 from headspec.site.drafts import Draft
-from headspec.site.run_cards import drafts_of, grid_of
-from headspec.sources.run_folder import Run, read_run
+from headspec.site.run_cards import drafts_of
+from headspec.site.run_words import grid_of
+from headspec.sources.run import Run
+from headspec.sources.run_folder import read_run
 from headspec.text import clean, count, listing
 
 Say = Callable[[str], None]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,60 +17,42 @@ from headspec.site.drafts import (
     Arg,
     Draft,
     array_code,
-    at_steps_arg,
-    attention_arg,
-    attention_options,
     map_arg,
     plain,
     steps_arg,
+    steps_options,
     table_arg,
 )
-from headspec.sources.run_arrays import Attention, HeadMap, HeadSteps
-from headspec.sources.run_folder import Run, Table
-from headspec.text import head_name, number
+from headspec.site.run_attention import attention_drafts
+from headspec.site.run_words import UNITS, files_of, grid_of, marks_of, page_name, step_name, titled
+from headspec.sources.run import Run
+from headspec.sources.run_arrays import HeadMap
 
-UNITS = {"entropy": "nats"}
 _SHARED_SCORES = 8
-_LARGE = 1_024
-"""Tokens above which the charts of all heads leave out the explorer, which carries every weight."""
 
 
 def drafts_of(run: Run) -> list[Draft]:
     """Return the charts that a run's files give, the most telling first."""
-    drafts = [*_training(run), *_heads(run), *_over_steps(run), *_importance(run), *_attention(run), *_results(run)]
-    return [draft for draft in drafts if draft.is_known]
+    drafts = [
+        *_training(run),
+        *_heads(run),
+        *_other_measures(run),
+        *_over_steps(run),
+        *_importance(run),
+        *attention_drafts(run),
+        *_results(run),
+    ]
+    return _told_apart(drafts)
 
 
-def grid_of(run: Run) -> tuple[int, int] | None:
-    """Return layers and heads of the run's own model, as its measures have them."""
-    shapes: list[tuple[int, ...]] = [item.values.shape for item in run.maps]
-    shapes += [item.values.shape[1:] for item in run.steps]
-    shapes += [values.shape for item in run.scores for values in item.values.values()]
-    return (int(shapes[0][0]), int(shapes[0][1])) if shapes else None
-
-
-def _marks(run: Run, shape: tuple[int, ...]) -> dict[str, Arg]:
-    """Return the events as an argument, for grids of the run's own model: other models have other heads of the same names."""
-    grid = grid_of(run)
-    if not run.events or (grid is not None and tuple(shape) != grid):
-        return {}
-    table = headspec.events_table(run.events[0].value)
-    if len(table) and (table["layer"].max() >= shape[0] or table["head"].max() >= shape[1]):
-        return {}
-    return {"events": table_arg(run.events[0], "events")}
-
-
-def _unlike(base: str, item: HeadMap | HeadSteps | Attention | Table, among: int) -> str:
-    """Return the name of a page: the kind alone where there is one, else with the file and the measure."""
-    stem = item.file.rsplit("/", 1)[-1].rsplit(".", 1)[0]
-    own = item.name if isinstance(item, Attention) else getattr(item, "measure", "")
-    return base if among < 2 else slug(f"{base} {stem} {own if own != stem else ''}")
-
-
-def _titled(item: HeadMap, default: str, among: int) -> str:
-    at = f" at step {number(item.step, digits=6)}" if item.step is not None else ""
-    named = f"{default}: {item.measure}" if among > 1 else default
-    return item.title or f"{named}{at}"
+def _told_apart(drafts: Sequence[Draft]) -> list[Draft]:
+    """Return the drafts with what they are from in the titles that stand more than once."""
+    times = Counter(draft.title for draft in drafts)
+    out = []
+    for draft in drafts:
+        file = re.split(r"[.:] |\.$", draft.text.removeprefix("From "))[0]
+        out.append(replace(draft, title=f"{draft.title} ({file})") if times[draft.title] > 1 else draft)
+    return out
 
 
 # --- training ------------------------------------------------------------------------------------------------------------
@@ -86,7 +71,7 @@ def _training(run: Run) -> Iterator[Draft]:
             "visualize_training_progress",
             [table_arg(table, "history")],
             {"title": plain(title), **options},
-            _unlike("training-progress", table, len(run.histories)),
+            page_name("training-progress", table, len(run.histories)),
             title,
             "How did the metrics go, and what did pruning do to them?",
             f"From {table.file}.",
@@ -103,14 +88,14 @@ def _timeline(run: Run) -> Iterator[Draft]:
         (item for item in run.steps if item.kind == "entropy"), key=lambda item: len(item.values), default=None
     )
     series = series or next((item for item in run.steps if item.kind != "gate"), None)
-    if series is not None and _marks(run, series.values.shape[1:]):
+    if series is not None and marks_of(run, series.values.shape[1:]):
         options |= {
             "values": steps_arg(series),
-            "value_steps": at_steps_arg(series),
+            **steps_options(series),
             "measure": plain(series.measure),
             "unit_name": plain(UNITS.get(series.kind, "")),
         }
-    elif (grid := grid_of(run)) and _marks(run, grid):
+    elif (grid := grid_of(run)) and marks_of(run, grid):
         options |= {"num_layers": plain(grid[0]), "num_heads": plain(grid[1])}
     yield Draft(
         "visualize_head_timeline",
@@ -131,12 +116,12 @@ def _timeline(run: Run) -> Iterator[Draft]:
 def _heads(run: Run) -> Iterator[Draft]:
     entropies, gradients = run.of_kind("entropy"), run.of_kind("gradient")
     for item in entropies:
-        title = _titled(item, "Attention entropy", len(entropies))
+        title = titled(item, "Attention entropy", entropies)
         yield Draft(
             "visualize_entropy_heatmap",
             [map_arg(item)],
-            {"title": plain(title), **_marks(run, item.values.shape), "select": plain(PICK)},
-            _unlike("entropy-heatmap", item, len(entropies)),
+            {"title": plain(title), **marks_of(run, item.values.shape), "select": plain(PICK)},
+            page_name("entropy-heatmap", item, len(entropies)),
             title,
             "Which heads attend sharply, and which spread their attention?",
             f"From {item.file}.",
@@ -144,17 +129,17 @@ def _heads(run: Run) -> Iterator[Draft]:
             live=True,
         )
     for item in gradients:
-        yield from _gradients(run, item, len(gradients))
+        yield from _gradients(run, item, gradients)
     for one in entropies:
         other = next((item for item in gradients if item.values.shape == one.values.shape), None)
         if other is None:
             continue
-        title = _titled(one, "Entropy against gradient norm", len(entropies))
+        title = titled(one, "Entropy against gradient norm", entropies)
         yield Draft(
             "visualize_entropy_vs_gradient",
             [map_arg(one, "entropy"), map_arg(other, "gradient")],
-            {"title": plain(title), **_marks(run, one.values.shape), "select": plain(PICK)},
-            _unlike("entropy-vs-gradient", one, len(entropies)),
+            {"title": plain(title), **marks_of(run, one.values.shape), "select": plain(PICK)},
+            page_name("entropy-vs-gradient", one, len(entropies)),
             title,
             "Are the heads with diffuse attention the ones that no longer learn?",
             f"From {one.file}." if one.file == other.file else f"From {one.file} and {other.file}.",
@@ -163,14 +148,38 @@ def _heads(run: Run) -> Iterator[Draft]:
         )
 
 
-def _gradients(run: Run, item: HeadMap, among: int) -> Iterator[Draft]:
-    title = _titled(item, "Gradient norms", among)
-    marks = _marks(run, item.values.shape)
+def _other_measures(run: Run) -> Iterator[Draft]:
+    """Yield a map of each measure that no other chart is for."""
+    for item in [*run.of_kind("normalized_entropy"), *run.of_kind("other"), *run.of_kind("gate")]:
+        words = item.measure.replace("_", " ")
+        title = titled(item, words[:1].upper() + words[1:], [item])
+        yield Draft(
+            "measure_map",
+            [map_arg(item)],
+            {
+                "title": plain(title),
+                "measure": plain(item.measure),
+                **marks_of(run, item.values.shape),
+                "select": plain(PICK),
+            },
+            page_name("map", item, 2),
+            title,
+            "Which heads stand out?",
+            f"From {item.file}.",
+            [words, "heat map", run.name],
+            live=True,
+            module="headspec.site.maps",
+        )
+
+
+def _gradients(run: Run, item: HeadMap, among: Sequence[HeadMap]) -> Iterator[Draft]:
+    title = titled(item, "Gradient norms", among)
+    marks = marks_of(run, item.values.shape)
     yield Draft(
         "visualize_gradient_norms",
         [map_arg(item)],
         {"title": plain(title), **marks, "select": plain(PICK)},
-        _unlike("gradient-norms", item, among),
+        page_name("gradient-norms", item, len(among)),
         title,
         "Where does the learning signal go?",
         f"From {item.file}.",
@@ -182,7 +191,7 @@ def _gradients(run: Run, item: HeadMap, among: int) -> Iterator[Draft]:
             "plot_head_gradients_with_overlays",
             [map_arg(item)],
             {"title": plain(title), **marks, "select": plain(PICK)},
-            _unlike("head-gradients", item, among),
+            page_name("head-gradients", item, len(among)),
             f"{title}, head by head",
             "Which heads still learn, and which are about to be pruned?",
             f"From {item.file}.",
@@ -192,26 +201,28 @@ def _gradients(run: Run, item: HeadMap, among: int) -> Iterator[Draft]:
 
 
 def _over_steps(run: Run) -> Iterator[Draft]:
-    chosen = [item for item in run.steps if item.kind in ("entropy", "gradient") and len(item.values) > 1]
-    for kind in ("entropy", "gradient"):
-        series = max((item for item in chosen if item.kind == kind), key=lambda item: len(item.values), default=None)
-        if series is None:
+    kinds = dict.fromkeys(
+        item.kind if item.kind in UNITS or item.kind == "gradient" else item.measure for item in run.steps
+    )
+    for kind in kinds:
+        mine = [item for item in run.steps if len(item.values) > 1 and kind in (item.kind, item.measure)]
+        series = max(mine, key=lambda item: len(item.values), default=None)
+        if series is None or series.kind == "gate":
             continue
-        ends = [number(float(step), digits=6) for step in (series.steps[0], series.steps[-1])]
         yield Draft(
             "visualize_head_difference",
-            [steps_arg(series, 0, "before"), steps_arg(series, -1, "after")],
+            [map_arg(series.at(0), "before"), map_arg(series.last, "after")],
             {
-                "labels": plain((f"step {ends[0]}", f"step {ends[1]}")),
+                "labels": plain(tuple(step_name(float(step)) for step in (series.steps[0], series.steps[-1]))),
                 "measure": plain(series.measure),
                 "unit_name": plain(UNITS.get(kind, "")),
-                **_marks(run, series.values.shape[1:]),
+                **marks_of(run, series.values.shape[1:]),
                 "select": plain(PICK),
             },
-            f"difference-{kind}",
+            slug(f"difference {kind}"),
             f"What training changed: {series.measure.replace('_', ' ')}",
             "Which heads changed, and which way?",
-            f"From {series.file}: the first of its {len(series.steps):,} steps against the last.",
+            f"From {files_of(series)}: the first of {len(series.steps):,} steps against the last.",
             ["difference", kind, run.name],
             live=True,
         )
@@ -227,7 +238,7 @@ def _importance(run: Run) -> Iterator[Draft]:
         yield Draft(
             "visualize_head_importance",
             [plain(model), Arg(values, code, "scores")],
-            {"title": plain(title), **_marks(run, shape)},
+            {"title": plain(title), **marks_of(run, shape)},
             "head-importance" if len(run.scores) < 2 else slug(f"head-importance {item.file}"),
             title,
             "Do the strategies agree on which heads matter?",
@@ -241,110 +252,14 @@ def _importance(run: Run) -> Iterator[Draft]:
         title = maps[0].title or f"Importance of the heads, {file}"
         yield Draft(
             "visualize_head_importance",
-            [plain(model), Arg({item.key: item.values for item in maps}, code, "scores")],
-            {"title": plain(title), **_marks(run, maps[0].values.shape)},
+            [plain(model), Arg({item.key: map_arg(item).value for item in maps}, code, "scores")],
+            {"title": plain(title), **marks_of(run, maps[0].values.shape)},
             slug(f"head-importance {file.rsplit('.', 1)[0]}"),
             title,
             "Do the measures agree on which heads matter?",
             f"From {file}.",
             ["importance", "ranks", run.name],
         )
-
-
-# --- attention ---------------------------------------------------------------------------------------------------------------
-
-
-def _attention(run: Run) -> Iterator[Draft]:
-    several = len(run.attention)
-    own = [item for item in run.attention if _marks(run, _heads_of(item))] or run.attention[:1]
-    for item in run.attention:
-        name = item.title or item.name.replace("_", " ")
-        shape = _heads_of(item)
-        many = shape[0] * shape[1] > 1
-        marks = _marks(run, shape)
-        first = item is own[0]
-        if many and first and item.size <= _LARGE:
-            yield _all_heads(item, "visualize_head_explorer", name, marks, several, run)
-        if many:
-            yield _all_heads(item, "visualize_attention_heads", name, marks, several, run, live=first)
-            yield _normalised(item, name, marks, several, run)
-        layer, head = sharpest(item)
-        yield Draft(
-            "visualize_attention_matrix",
-            [attention_arg(item), plain(layer), plain(head)],
-            {"title": plain(f"{name}: {head_name(layer, head)}"), **attention_options(item)},
-            _unlike("attention-matrix", item, several),
-            f"{name}: {head_name(layer, head)}",
-            "What does the head look at that looks most sharply?",
-            f"From {item.file}. Of all heads this one puts the most weight on one key besides the first and the query itself.",
-            ["attention", "tokens", run.name],
-        )
-
-
-def _heads_of(item: Attention) -> tuple[int, int]:
-    layers = item.layers
-    arrays = list(layers.values()) if isinstance(layers, dict) else list(layers)
-    return len(arrays), max(int(array.shape[1]) for array in arrays)
-
-
-def _all_heads(
-    item: Attention, function: str, name: str, marks: dict[str, Arg], several: int, run: Run, *, live: bool = True
-) -> Draft:
-    words = {
-        "visualize_head_explorer": (
-            "Explorer",
-            "What does each head measure, and what does it look at?",
-            "head-explorer",
-        ),
-        "visualize_attention_heads": ("All heads", "What do all heads look at?", "attention-heads"),
-    }
-    lead, question, page = words[function]
-    return Draft(
-        function,
-        [attention_arg(item)],
-        {
-            "title": plain(f"{lead}: {name}"),
-            **attention_options(item),
-            **marks,
-            **({} if function == "visualize_head_explorer" else {"select": plain(PICK)}),
-        },
-        _unlike(page, item, several if page != "head-explorer" else 1),
-        f"{lead}: {name}",
-        question,
-        f"From {item.file}.",
-        ["attention", "heads", run.name],
-        live=live,
-    )
-
-
-def _normalised(item: Attention, name: str, marks: dict[str, Arg], several: int, run: Run) -> Draft:
-    options = {key: arg for key, arg in attention_options(item, tokens=False).items() if key != "batch_idx"}
-    return Draft(
-        "visualize_normalized_entropy",
-        [],
-        {"attention": attention_arg(item), "title": plain(f"Normalised entropy: {name}"), **options, **marks},
-        _unlike("normalized-entropy", item, several),
-        f"Normalised entropy: {name}",
-        "How close does each head come to attending uniformly?",
-        f"From {item.file}.",
-        ["entropy", "normalised", run.name],
-    )
-
-
-def sharpest(item: Attention) -> tuple[int, int]:
-    """Return the head that puts most weight on one key besides the first and the query itself, on average over queries."""
-    layers = item.layers
-    pairs = layers.items() if isinstance(layers, dict) else enumerate(layers)
-    best, found = -1.0, (0, 0)
-    for layer, array in pairs:
-        for head in range(array.shape[1]):
-            weights = np.array(array[item.batch][head], dtype=np.float64)
-            weights[:, 0] = 0
-            np.fill_diagonal(weights, 0)
-            score = float(np.nan_to_num(weights).max(axis=1).mean())
-            if score > best:
-                best, found = score, (int(layer), head)
-    return found
 
 
 # --- results -----------------------------------------------------------------------------------------------------------------
@@ -357,7 +272,7 @@ def _results(run: Run) -> Iterator[Draft]:
             "plot_experiment_summary",
             [table_arg(table, "results")],
             {"title": plain(table.config.title)} if table.config.title else {},
-            _unlike("experiment-summary", table, among),
+            page_name("experiment-summary", table, among),
             table.config.title or "Pruning experiments at a glance",
             "Which strategy loses least, and how much does fine-tuning win back?",
             f"From {table.file}.",
@@ -383,7 +298,7 @@ def _results(run: Run) -> Iterator[Draft]:
                     function,
                     [table_arg(table, "results"), *options],
                     {},
-                    slug(f"{_unlike(function.split('_', 1)[1], table, among)} {model if len(models) > 1 else ''}"),
+                    slug(f"{page_name(function.split('_', 1)[1], table, among)} {model if len(models) > 1 else ''}"),
                     f"{title}: {model}" if len(models) > 1 else title,
                     question,
                     f"From {table.file}, at the highest pruning level.",

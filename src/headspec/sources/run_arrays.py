@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from headspec.text import clean, listing
+
+Origin = Literal["arrays", "table", "recording"]
+"""What kind of file values of heads are from."""
 
 MOST_LAYERS, MOST_HEADS = 256, 512
 """Layers and heads of the largest models, with room: a larger matrix holds something else."""
@@ -29,6 +32,15 @@ class HeadMap:
     title: str = ""
     step: float | None = None
     """The last step of a measure over steps, where these are its values."""
+    place: int = -1
+    """Which of the steps in the file that is."""
+    origin: Origin = "arrays"
+    rows: Any = None
+    """The rows of a heads table, where it is from one: these also know absent and masked heads."""
+    of: str = ""
+    """The run that it is of, in a table of several."""
+    whole_file: bool = False
+    """Whether its step has a file of its own."""
 
     @property
     def kind(self) -> str:
@@ -47,6 +59,13 @@ class HeadSteps:
     steps: npt.NDArray[Any]
     values: npt.NDArray[Any]
     title: str = ""
+    files: tuple[str, ...] = ()
+    """The files of the steps, where each has one of its own."""
+    origin: Origin = "arrays"
+    rows: Any = None
+    """The rows of a heads table with a column ``step``, where it is from one."""
+    of: str = ""
+    """The run that it is of, in a table of several."""
 
     @property
     def kind(self) -> str:
@@ -56,7 +75,29 @@ class HeadSteps:
     @property
     def last(self) -> HeadMap:
         """Return the values at the last step."""
-        return HeadMap(self.measure, self.file, self.key, self.values[-1], self.title, float(self.steps[-1]))
+        return self.at(-1)
+
+    def at(self, place: int) -> HeadMap:
+        """Return the values at one of the steps."""
+        step = self.steps[place].item()
+        return HeadMap(
+            self.measure,
+            self.files[place] if self.files else self.file,
+            self.key,
+            self.values[place],
+            self.title,
+            step,
+            place,
+            self.origin,
+            None if self.rows is None else self.rows[self.rows["step"] == step],
+            self.of,
+            bool(self.files),
+        )
+
+    @property
+    def said(self) -> str:
+        """Return in words what it is."""
+        return f"{self.measure} of {self.values.shape[1]} layers × {self.values.shape[2]} heads at {len(self.steps):,} steps"
 
 
 @dataclass(frozen=True)
@@ -220,6 +261,7 @@ def _per_layer(arrays: Mapping[str, Any]) -> dict[str, dict[int, str]]:
         parts = re.fullmatch(r"(.*?)(\d+)(\D*)", key)
         if parts and array.ndim in (3, 4) and is_attention(array, key):
             name = re.sub(r"\W+|_+", " ", parts[1] + parts[3]).strip()
+            name = re.sub(r"^(layers?|attentions?|attn)$", "", name, flags=re.I)  # says nothing that the file does not
             groups.setdefault(name, {})[int(parts[2])] = key
     return {name: dict(sorted(group.items())) for name, group in groups.items() if len(group) > 1}
 
@@ -251,7 +293,7 @@ def _measure(
     elif grid[0] > MOST_LAYERS or grid[1] > MOST_HEADS:
         found.leave(key, f"{' × '.join(map(str, array.shape))} is more than layers and heads")
     elif array.ndim == 2:
-        found.maps.append(HeadMap(name, file, key, np.asarray(array, np.float64), title))
+        found.maps.append(HeadMap(name, file, key, np.asarray(array), title))
     elif array.ndim == 3 and ((steps is not None and len(steps) == len(array)) or role == "steps"):
         known = steps is not None and len(steps) == len(array)
         at = np.asarray(steps) if known else np.arange(len(array))

@@ -5,76 +5,26 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import pandas as pd
 
 from headspec.errors import DataError, HeadspecError
 from headspec.sources.arrays import load_arrays, too_large
 from headspec.sources.files import load_results_from_file
 from headspec.sources.recorded_run import RecordedRun, is_recorded
-from headspec.sources.run_arrays import Attention, Found, HeadMap, HeadSteps, Scores, recognise, said_of
+from headspec.sources.run import Run, Table
+from headspec.sources.run_arrays import Attention, Found, recognise, said_of
+from headspec.sources.run_checkpoints import join_checkpoints
 from headspec.sources.run_config import CONFIG, FileConfig, RunConfig, read_config
-from headspec.text import clean, count, listing
+from headspec.sources.run_tables import is_table, take_history, take_table
+from headspec.text import clean, listing
 
 MOST_FILES = 2_000
 DEPTH = 3
 _TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".pq")
 _ARRAYS = (".npz", ".npy", ".safetensors", ".pt", ".pth")
 _PICKLES = (".pkl", ".pickle", ".joblib", ".ckpt", ".bin")
-_STEPS = ("step", "global_step", "steps", "iteration", "iter")
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table of a run and the file that it is from."""
-
-    file: str
-    value: Any
-    config: FileConfig = field(default_factory=FileConfig)
-    log_history: bool = False
-    """Whether it stands under ``log_history`` in a ``trainer_state.json``."""
-
-
-@dataclass
-class Run:
-    """What a run folder holds."""
-
-    folder: Path
-    name: str
-    title: str
-    histories: list[Table] = field(default_factory=list)
-    results: list[Table] = field(default_factory=list)
-    events: list[Table] = field(default_factory=list)
-    maps: list[HeadMap] = field(default_factory=list)
-    steps: list[HeadSteps] = field(default_factory=list)
-    scores: list[Scores] = field(default_factory=list)
-    attention: list[Attention] = field(default_factory=list)
-    tokens: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """Address (file and place in it) → tokens."""
-    used: list[tuple[str, str]] = field(default_factory=list)
-    unused: list[tuple[str, str]] = field(default_factory=list)
-
-    @property
-    def is_empty(self) -> bool:
-        """Tell whether nothing of it can be drawn."""
-        parts = (self.histories, self.results, self.events, self.maps, self.steps, self.scores, self.attention)
-        return not any(parts)
-
-    def of_kind(self, kind: str) -> list[HeadMap]:
-        """Return the maps of a family of measures, the last of those over steps among them, each grid of values once."""
-        out: list[HeadMap] = []
-        for item in [*self.maps, *(steps.last for steps in sorted(self.steps, key=lambda item: len(item.values)))]:
-            known = any(item.values.shape == other.values.shape and _equal(item, other) for other in out)
-            if item.kind == kind and not known:
-                out.append(item)
-        return out
-
-
-def _equal(one: HeadMap, other: HeadMap) -> bool:
-    return bool(((one.values == other.values) | ((one.values != one.values) & (other.values != other.values))).all())
 
 
 def read_run(folder: str | os.PathLike[str], *, name: str = "") -> Run:
@@ -84,7 +34,7 @@ def read_run(folder: str | os.PathLike[str], *, name: str = "") -> Run:
     ----------
     folder
         Arrays (``.npz``, ``.npy``, ``.safetensors``, ``.pt``), tables (``.csv``, ``.jsonl``, ``.parquet``, ``.json``: a
-        history, results, events, a ``trainer_state.json``) and tokens (``.json``), three levels deep. A ``headspec.toml``
+        history, results, events, a long table of heads, a ``trainer_state.json``) and tokens (``.json``), three levels deep. A ``headspec.toml``
         in it corrects what is not recognised.
     name
         What to call the run; the folder's name if empty.
@@ -120,6 +70,7 @@ def read_run(folder: str | os.PathLike[str], *, name: str = "") -> Run:
         except (OSError, ValueError, TypeError, KeyError, RecursionError, MemoryError) as error:
             run.unused.append((clean(file), f"it cannot be read: {clean(error) or type(error).__name__}"))
     _decide(run, undecided)
+    join_checkpoints(run)
     _keep_longest(run)
     _name_tokens(run, config)
     if others:
@@ -179,7 +130,7 @@ def _read_file(
         return True
     if suffix == ".json":
         return _take_json(run, path, file, about)
-    _take_table(run, file, load_results_from_file(path), about)
+    take_table(run, file, load_results_from_file(path), about)
     return True
 
 
@@ -192,11 +143,16 @@ def _take_recorded(
         arrays = recorded.arrays()
         for measure in recorded.measures:  # each by itself: measures have steps of their own
             own = {name: arrays[name] for name in (measure, f"{measure}_steps")}
+            known = len(run.steps)
             _take_arrays(run, file, own, about, undecided)
+            run.steps[known:] = [
+                replace(item, origin="recording", rows=recorded.heads[recorded.heads["measure"] == item.key])
+                for item in run.steps[known:]
+            ]
     elif path.stem in ("history", "events"):
         frame = recorded.history if path.stem == "history" else recorded.events
         if len(frame):
-            _take_table(run, file, frame, about)
+            take_table(run, file, frame, about, recorded=True)
     for fault in recorded.faults:
         if fault.startswith(f"{path.name}: "):
             run.unused.append((clean(file), fault.removeprefix(f"{path.name}: ")))
@@ -226,56 +182,6 @@ def _take_arrays(
         run.unused.append((clean(file), found.reasons()))
 
 
-def _take_table(run: Run, file: str, frame: Any, about: FileConfig) -> None:
-    """Take a table as what its columns say that it is, if the readers of such tables agree."""
-    names = {str(column).strip().lower() for column in (frame.columns if isinstance(frame, pd.DataFrame) else ())}
-    role = about.role or _role_of(names)
-    if role == "events":
-        from headspec.tables.events import events_table
-
-        table = events_table(frame)
-        run.events.append(Table(file, frame, about))
-        heads = len(table[["layer", "head"]].drop_duplicates())
-        run.used.append((clean(file), f"event list ({count(len(table), 'event')} of {count(heads, 'head')})"))
-    elif role == "results":
-        from headspec.tables.results import results_table
-
-        table = results_table(frame)
-        run.results.append(Table(file, frame, about))
-        parts = [count(table[name].nunique(), noun) for name, noun in (("model", "model"),)]
-        strategies = table["strategy"].nunique()
-        run.used.append((clean(file), f"results table ({parts[0]}, {strategies:,} strategies, {len(frame):,} rows)"))
-    elif role == "history":
-        _take_history(run, Table(file, frame, about), names)
-    else:
-        found = listing(sorted(names), limit=8) or "none"
-        raise DataError(
-            f"no history (a step and metrics), results (a strategy, stages or perplexities) or events (step, layer, head, event): "
-            f"its columns are {found}"
-        )
-
-
-def _role_of(names: set[str]) -> str:
-    if {"layer", "head", "event"} <= names:
-        return "events"
-    if any("strategy" in name or name == "method" for name in names):
-        return "results"
-    return "history" if names & set(_STEPS) and len(names) > 1 and not {"layer", "head"} <= names else ""
-
-
-def _take_history(run: Run, table: Table, names: set[str]) -> None:
-    from headspec.tables.history import read_history
-
-    config = table.config
-    step = config.step or next((name for name in _STEPS if name in names), "step")
-    table = replace(table, config=replace(config, step=step, epoch=config.epoch or "epoch"))
-    history = read_history(table.value, step=step, epoch=table.config.epoch)
-    steps = max((len(series.step) for series in history.series), default=0)
-    metrics = list(dict.fromkeys(series.metric for series in history.series))
-    run.histories.append(table)
-    run.used.append((clean(table.file), f"metrics history ({count(steps, 'step')}: {listing(metrics, limit=6)})"))
-
-
 def _take_json(run: Run, path: Path, file: str, about: FileConfig) -> bool:
     """Take a JSON file as a trainer's state, a table, or tokens; return whether it is any of these."""
     try:
@@ -285,25 +191,16 @@ def _take_json(run: Run, path: Path, file: str, about: FileConfig) -> bool:
     if isinstance(value, dict) and isinstance(value.get("log_history"), list):
         rows = value["log_history"]
         names = {str(key) for row in rows if isinstance(row, dict) for key in row}
-        _take_history(run, Table(file, rows, about, log_history=True), names)
+        take_history(run, Table(file, rows, about, log_history=True), names)
         return True
     tokens = {f"{file}:{where}": tuple(map(clean, texts)) for where, texts in _texts(value, "")}
     if tokens and about.role in ("", "tokens"):
         run.tokens.update(tokens)
         return True
-    if about.role or _is_table(value):
-        _take_table(run, file, load_results_from_file(path), about)
+    if about.role or is_table(value):
+        take_table(run, file, load_results_from_file(path), about)
         return True
     return False
-
-
-def _is_table(value: Any) -> bool:
-    if isinstance(value, dict):
-        value = value.get("results", value.get("data", value))
-    if isinstance(value, dict):
-        sizes = {len(item) if isinstance(item, list) else -1 for item in value.values()}
-        return len(sizes) == 1 and -1 not in sizes
-    return isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)
 
 
 def _texts(value: Any, where: str, depth: int = 0) -> Iterator[tuple[str, list[str]]]:

@@ -47,9 +47,9 @@ def test_search_filters_and_says_how_many(visit, site):
     page.click(".reset")
     assert len(visible(opened)) == 3
     assert page.inner_text(".count") == ""
-    page.click("[data-category=Experiments]")
+    page.click("[data-value=Experiments]")
     assert visible(opened) == ["Perplexity"]
-    assert page.locator("[data-category=Experiments]").get_attribute("aria-pressed") == "true"
+    assert page.locator("[data-value=Experiments]").get_attribute("aria-pressed") == "true"
     page.fill("#query", "entropy")
     assert visible(opened) == []
     assert quiet(opened, site)
@@ -204,7 +204,7 @@ def test_a_thousand_cards_are_searched(site, open_page, tmp_path):
     }.items():
         opened.page.fill("#query", text)
         assert len(visible(opened)) == wanted, text
-    opened.page.click("[data-category=Experiments]")
+    opened.page.click("[data-value=Experiments]")
     opened.page.fill("#query", "odd")
     assert visible(opened) == [name for place, name in enumerate(names) if place % 3 == 0 and place % 2]
     assert opened.page.inner_text(".count") == "167 of 1000 charts"

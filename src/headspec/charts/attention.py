@@ -17,7 +17,7 @@ from headspec.charts import parts
 from headspec.charts.attention_image import attention_image
 from headspec.charts.attention_parts import TOKEN_ROOM, Bools, Floats, Labels, clipped, domain, param_name
 from headspec.charts.cells import CELLS, GREYS, narrow, text_ink, unit, value_expression, window
-from headspec.charts.describe import GLYPHS, sentence
+from headspec.charts.describe import GLYPHS, notes_text, sentence
 from headspec.errors import DataError
 from headspec.reduce.cells import Pooling
 from headspec.reduce.palette import ColourScale, ScaleType, dark_ink_range
@@ -363,7 +363,14 @@ def _describe(name: str, weights: Floats, labels: Labels, blank: bool, notes: li
     return sentence(
         f"Attention of {name}: {count(queries, 'query', 'queries')} × {count(keys, 'key')}",
         f"Weights from {number(float(shown.min()))} to {number(float(shown.max()))}; each query gives its strongest key "
-        f"{number(float(strongest.mean()))} on average; most queries ({int(counts.max())} of {int(live.sum())}) look most at key {top}{token}",
+        f"{number(float(strongest.mean()))} on average; {_favourite(int(counts.max()), int(live.sum()), f'key {top}{token}')}",
         "No query gives weight to a later key; those cells are blank" if blank else "",
-        "; ".join(note for note in notes if "later keys" not in note),
+        notes_text(note for note in notes if "later keys" not in note),
     )
+
+
+def _favourite(times: int, queries: int, key: str) -> str:
+    """Return how many queries look most at the key that is looked at most."""
+    if 2 * times > queries:
+        return f"most queries ({times} of {queries}) look most at {key}"
+    return f"no key is the strongest of more than {times} of {count(queries, 'query', 'queries')}"

@@ -19,7 +19,7 @@ from headspec.charts.attention_heads_parts import Extras, heads_frame, labels_of
 from headspec.charts.attention_heads_words import described, notes_of, pooled
 from headspec.charts.attention_parts import Labels, domain, param_name
 from headspec.charts.cells import CELLS, Grid, own_scales, places, ring, state_marks, unit
-from headspec.charts.describe import heads_text, sentence, states_text
+from headspec.charts.describe import heads_text, notes_text, sentence, states_text
 from headspec.errors import DataError
 from headspec.reduce import sprites
 from headspec.reduce.cells import CLEAR, Pooling, entries_image, palette_entries
@@ -173,7 +173,7 @@ def visualize_attention_heads(
     heading = parts.heading(
         title if title is not None else "Attention of every head", notes, width=max(grid.pixels, 280)
     )
-    text = sentence(described(table, found), about, states_text(table), "; ".join(note for note in notes if note))
+    text = sentence(described(table, found), about, states_text(table), notes_text(notes))
     marks = _marks(table, grid, side, uris, colours, max_value, labels, extras, clean(measure_name), select)
     shared: dict[str, Any] = {"transform": extras.transforms} if extras.transforms else {}
     chart = alt.layer(  # in one go: each later change would copy all of it

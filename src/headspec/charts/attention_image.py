@@ -12,7 +12,7 @@ import pandas as pd
 from headspec.charts import parts
 from headspec.charts.attention_parts import POOLED, TOKEN_ROOM, Bools, Labels, clipped, domain, param_name
 from headspec.charts.cells import narrow, unit, value_expression
-from headspec.charts.describe import sentence
+from headspec.charts.describe import notes_text, sentence
 from headspec.errors import DataError
 from headspec.reduce.cells import LEVELS, Blocks, Pooling, entries_image, palette_entries, pool_matrix
 from headspec.reduce.palette import ColourScale, ScaleType
@@ -207,5 +207,5 @@ def _describe_blocks(name: str, blocks: Blocks, labels: Labels, notes: list[str]
     return sentence(
         f"Attention of {name}: {count(blocks.shape[0], 'query', 'queries')} × {count(blocks.shape[1], 'key')}",
         f"Weights from {number(blocks.low)} to {number(blocks.high)}; the largest is from query {query:,}{words[0]} to key {key:,}{words[1]}",
-        "; ".join(notes),
+        notes_text(notes),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,12 @@ def sentence(*pieces: str) -> str:
     """Join pieces into text: each a sentence with its full stop, empty ones left out."""
     kept = [piece.strip() for piece in pieces if piece and piece.strip()]
     return " ".join(piece if piece.endswith((".", "!", "?")) else piece + "." for piece in kept)
+
+
+def notes_text(notes: Iterable[str]) -> str:
+    """Return the notes of a title as a sentence of the description; empty ones are left out."""
+    text = "; ".join(note for note in notes if note)
+    return text[:1].upper() + text[1:]
 
 
 def heads_size(table: pd.DataFrame) -> str:

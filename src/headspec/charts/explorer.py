@@ -18,7 +18,7 @@ from headspec.charts import parts
 from headspec.charts.attention import _token_mask
 from headspec.charts.attention_heads_parts import labels_of, one_sequence, shape_of
 from headspec.charts.attention_parts import clipped
-from headspec.charts.describe import absent_count, heads_size, sentence, states_text
+from headspec.charts.describe import absent_count, heads_size, notes_text, sentence, states_text
 from headspec.charts.explorer_answers import answer_head, answer_pair
 from headspec.charts.explorer_data import GRADIENT, Measure, Weights, first_pick, measures_of, weights_of
 from headspec.charts.explorer_names import Names
@@ -352,16 +352,22 @@ def _describe(
 ) -> str:
     queries, keys = weights.shape
     size = f"{count(queries, 'query', 'queries')} × {count(keys, 'key')}"
-    against = f", {found[chosen[0]].name} against {found[chosen[1]].name}" if chosen else ""
+    names = [_lower(item.name) for item in found]
+    against = f", {names[chosen[0]]} against {names[chosen[1]]}" if chosen else ""
     return sentence(
-        f"Linked views of {heads_size(states)}: a map of {listing([item.name for item in found])}{against}, and the attention of "
+        f"Linked views of {heads_size(states)}: a map of {listing(names)}{against}, and the attention of "
         f"the picked head over {size}",
         f"It {opening}",
-        "; ".join(_range_text(item) for item in found),
+        notes_text(_range_text(item) for item in found),
         f"Weights from {number(weights.low)} to {number(weights.high)}",
         states_text(states),
-        "; ".join(note for note in notes[2:] if note),
+        notes_text(notes[2:]),
     )
+
+
+def _lower(name: str) -> str:
+    """Return a name as it stands inside a sentence: "Entropy (nats)" as "entropy (nats)", "KL" as it is."""
+    return name[:1].lower() + name[1:] if name[1:2].islower() else name
 
 
 def _range_text(measure: Measure) -> str:

@@ -12,7 +12,7 @@ import pandas as pd
 from headspec.arrays import ArrayLike
 from headspec.charts import parts
 from headspec.charts.cells import Annotate, grid_of, head_map
-from headspec.charts.describe import absent_count, heads_text, kinds_note, sentence
+from headspec.charts.describe import absent_count, heads_text, kinds_note, notes_text, sentence
 from headspec.errors import DataError
 from headspec.reduce.palette import ColourScale, Scheme
 from headspec.tables.heads import Pairs, heads_table
@@ -397,7 +397,7 @@ def _single(
     grid = grid_of(table)
     absent = absent_count(table, grid.layers, grid.heads)
     said = [note, *kinds_note(drawn), f"{absent:,} absent" if absent else "", *outside(table, scale), *notes]
-    text = sentence(heads_text(table, what, unit), "; ".join(item for item in said if item))
+    text = sentence(heads_text(table, what, unit), notes_text(said))
     return parts.set_properties(chart, title=parts.heading(title, said, width=grid.pixels), description=text)
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 from headspec.arrays import ArrayLike
 from headspec.charts import parts
 from headspec.charts.cells import Annotate, grid_of, head_map
-from headspec.charts.describe import heads_text, kinds_note, sentence
+from headspec.charts.describe import heads_text, kinds_note, notes_text, sentence, states_text
 from headspec.charts.heatmaps import outside, spread, zeros_apart
 from headspec.errors import DataError
 from headspec.reduce.palette import ColourScale
@@ -167,9 +167,11 @@ def _importance_text(table: pd.DataFrame, model: str, strategies: list[str], sai
     pieces = []
     for strategy in strategies:
         rows = table[table["group"] == strategy].assign(value=lambda frame: frame["score"])
+        rows = rows.assign(state="active", vulnerable=False)  # the states are the same for all: said once
         pieces.append(heads_text(rows, f"{strategy}: importance"))
     return sentence(
         f"Importance of the heads of {model} by {count(len(strategies), 'strategy', 'strategies')}",
         *pieces,
-        "; ".join(said),
+        states_text(table),
+        notes_text(said),
     )

@@ -13,7 +13,7 @@ import pandas as pd
 from headspec.arrays import ArrayLike
 from headspec.charts import parts
 from headspec.charts.cells import own_scales, unit
-from headspec.charts.describe import heads_text, kinds_note, sentence
+from headspec.charts.describe import heads_text, kinds_note, notes_text, sentence
 from headspec.charts.states import found_states, state_layers
 from headspec.errors import DataError
 from headspec.tables.heads import Pairs, heads_table
@@ -120,7 +120,7 @@ def plot_head_gradients_with_overlays(
     frame = _frame(table, axis, many)
     draw = _rows_of_layers if many else _side_by_side
     layers, size, more = draw(frame, axis, threshold, select)
-    text = sentence(heads_text(table, "Gradient norm"), "; ".join([*notes, *more]))
+    text = sentence(heads_text(table, "Gradient norm"), notes_text([*notes, *more]))
     chart = alt.layer(*layers, data=frame)
     chart = parts.set_properties(
         chart,

@@ -12,7 +12,7 @@ import pandas as pd
 from headspec.arrays import ArrayLike
 from headspec.charts import parts
 from headspec.charts.cells import own_scales, unit
-from headspec.charts.describe import sentence, states_text
+from headspec.charts.describe import notes_text, sentence, states_text
 from headspec.charts.heatmaps import LOG_RATIO
 from headspec.charts.states import found_states, state_layers
 from headspec.errors import DataError
@@ -276,5 +276,5 @@ def _describe(whole: pd.DataFrame, unit_name: str, notes: list[str]) -> str:
         f"Most diffuse: {names[int(entropy.argmax())]}; most focused: {names[int(entropy.argmin())]}; "
         f"largest gradient: {names[int(norm.argmax())]}; smallest: {names[int(norm.argmin())]}",
         states_text(whole),
-        "; ".join(note for note in notes[2:] if note),
+        notes_text(notes[2:]),
     )

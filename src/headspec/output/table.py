@@ -56,7 +56,11 @@ def to_table(chart: ChartType) -> pd.DataFrame:
     1      0     1   0.25
     2      1     0   1.00
     """
-    datasets = export(chart, theme={}).datasets
+    return table_of(export(chart, theme={}).datasets)
+
+
+def table_of(datasets: Mapping[str, Dataset]) -> pd.DataFrame:
+    """Return the rows of a chart that was taken apart as one table."""
     tables = {name: _table(item) for name, item in datasets.items() if item.lines not in (None, ["{}"])}
     if not tables:
         raise DataError("the chart holds no rows: it was made without data, or with the address of data")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata, resources
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import headspec
 from headspec.errors import DataError, need
@@ -198,6 +199,11 @@ class _Shown:
     live: list[Page]
     pages: list[Page]
 
+    @property
+    def linked(self) -> bool:
+        """Whether a head that is picked in one chart is shown by others."""
+        return sum('"head_pick"' in page.payload for page in self.live) > 1
+
 
 def _shown(overview: Overview, pages: Sequence[Page]) -> _Shown:
     def of(cards: Sequence[Card]) -> list[Page]:
@@ -205,6 +211,15 @@ def _shown(overview: Overview, pages: Sequence[Page]) -> _Shown:
         return [page for page in pages if id(page.card) in wanted]
 
     return _Shown(overview, of(overview.live), of(overview.cards))
+
+
+class _Filter(NamedTuple):
+    """Buttons that filter the cards of the index."""
+
+    name: str
+    label: str
+    all: str
+    values: list[tuple[str, str, int]]
 
 
 @dataclass(frozen=True)
@@ -220,12 +235,11 @@ class _Site:
 
     def write(self, overviews: Sequence[_Shown]) -> None:
         """Write the index, the overviews and the page of each card."""
-        vega = self._assets()
         runs = {page.name: shown.overview for shown in overviews for page in shown.pages}
-        categories: dict[str, int] = {}
-        for page in self.pages:
-            categories[page.card.category] = categories.get(page.card.category, 0) + 1
-        self._page("index.html", "index", root="", pages=self.pages, categories=categories, overviews=overviews)
+        vega = self._assets(runs)
+        self._page(
+            "index.html", "index", root="", pages=self.pages, filters=self._filters(overviews), overviews=overviews
+        )
         for shown in overviews:
             self._page(f"runs/{shown.overview.name}.html", "overview", root="../", vega=vega, shown=shown)
         for place, page in enumerate(self.pages):
@@ -233,6 +247,14 @@ class _Site:
             after = self.pages[place + 1] if place + 1 < len(self.pages) else None
             around = {"before": before, "after": after, "overview": runs.get(page.name), "code_letters": CODE_LETTERS}
             self._page(f"charts/{page.name}.html", "page", root="../", vega=vega, page=page, **around)
+
+    def _filters(self, overviews: Sequence[_Shown]) -> list[_Filter]:
+        categories = Counter(page.card.category for page in self.pages)
+        found = [_Filter("category", "Category", "All", [(name, name, size) for name, size in categories.items()])]
+        if len(overviews) > 1:
+            runs = [(shown.overview.name, shown.overview.title, len(shown.pages)) for shown in overviews]
+            found.append(_Filter("run", "Run", "All runs", runs))
+        return found
 
     def _page(self, path: str, template: str, **values: Any) -> None:
         versions = {
@@ -245,14 +267,22 @@ class _Site:
         )
         self.store.put(path, html)
 
-    def _assets(self) -> str:
+    def _assets(self, runs: Mapping[str, Overview]) -> str:
         """Write what all pages share; return the path of the scripts that draw."""
         bundle = javascript_bundle()
         vega = f"assets/vega-{digest(bundle)[:12]}.js"
         self.store.put(vega, f"/* {NOTICE} */\n{bundle}")
         for name in ("site.css", "site.js"):
             self.store.put(f"assets/{name}", _asset(name, self.templates))
-        found = [{"name": page.name, "words": _words(page.card), "category": page.card.category} for page in self.pages]
+        found = [
+            {
+                "name": page.name,
+                "words": _words(page.card),
+                "category": page.card.category,
+                **({"run": runs[page.name].name} if page.name in runs else {}),
+            }
+            for page in self.pages
+        ]
         text = json.dumps(found, ensure_ascii=True, sort_keys=True)
         self.store.put("assets/index.js", f"window.headspecIndex = {text};\n")
         return vega

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import runpy
 from collections.abc import Sequence
@@ -15,6 +16,9 @@ from headspec.text import clean, listing
 
 if TYPE_CHECKING:
     from altair.typing import ChartType
+
+BETWEEN = " · "
+"""What stands between the title of a chart and that of its run."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,10 @@ class Overview:
     used: Sequence[tuple[str, str]] = ()
     unused: Sequence[tuple[str, str]] = ()
 
+    def short(self, card: Card) -> str:
+        """Return a card's title without the run's, which the page says itself."""
+        return card.title.removesuffix(f"{BETWEEN}{self.title}")
+
 
 def slug(text: str) -> str:
     """Return text as the name of a file and part of an address: lower-case words, hyphens, nothing else."""
@@ -141,6 +149,21 @@ def reading_of(code: str) -> list[str]:
 
     used = _used(code)
     return reading_of_doc(getattr(headspec, used[-1].name)) if used else []
+
+
+def signature_of(code: str) -> str:
+    """Return the name and the arguments of the last chart function in some code, with their defaults."""
+    import headspec
+
+    used = _used(code)
+    if not used:
+        return ""
+    parts: list[str] = []
+    for item in inspect.signature(getattr(headspec, used[-1].name)).parameters.values():
+        if item.kind == item.KEYWORD_ONLY and "*" not in parts:
+            parts.append("*")
+        parts.append(str(item.replace(annotation=item.empty)))
+    return f"{used[-1].name}(\n{''.join(f'    {part},{chr(10)}' for part in parts)})"
 
 
 def reading_of_doc(function: object) -> list[str]:

@@ -26,10 +26,10 @@ _WORDS = {"entropy": "Attention entropy", "gradient": "Gradient norm"}
 
 
 class Compared(NamedTuple):
-    """A comparison that is to be drawn: its title, whether it shows heads, and what makes its card."""
+    """A comparison that is to be drawn: its title, whether it is shown with the others, and what makes its card."""
 
     title: str
-    shows_heads: bool
+    is_live: bool
     make: Callable[[], Card]
 
 
@@ -48,8 +48,8 @@ def comparisons(runs: Sequence[Run]) -> Iterator[Compared]:
         for first, before, run, after in _pairs(having)[:MOST_DELTAS]:
             draft = _delta(first, beside.of(first, before), run, beside.of(run, after), kind)
             yield Compared(draft.title, True, partial(_in_category, draft))
-    for title, shows_heads, make in attention_comparisons(runs, beside):
-        yield Compared(title, shows_heads, partial(_in_category_of, make))
+    for title, is_live, make in attention_comparisons(runs, beside):
+        yield Compared(title, is_live, partial(_in_category_of, make))
     yield from _results(runs, beside)
 
 
@@ -145,7 +145,7 @@ def _histories(runs: Sequence[Run], beside: Beside) -> Iterator[Compared]:
     having = [(run, run.histories[0]) for run in runs if run.histories]
     if len(having) > 1:
         title = f"Training of {count(len(having), 'run')}"
-        yield Compared(title, False, partial(_training, having, title, beside))
+        yield Compared(title, True, partial(_training, having, title, beside))
 
 
 def _training(having: Sequence[tuple[Run, Table]], title: str, beside: Beside) -> Card:

@@ -16,6 +16,7 @@ from headspec.arrays import ArrayLike
 from headspec.axes import attention_layers
 from headspec.charts import parts
 from headspec.charts.attention_heads_parts import one_sequence
+from headspec.charts.cells import narrow
 from headspec.charts.describe import sentence
 from headspec.errors import DataError
 from headspec.site.beside import THERE, Beside, events_of
@@ -25,7 +26,8 @@ from headspec.site.maps import measure_map
 from headspec.site.run_attention import heads_of
 from headspec.sources.run import Run
 from headspec.sources.run_arrays import Attention
-from headspec.text import clean, count, head_name
+from headspec.tables.attention import visible
+from headspec.text import clean, count, head_name, number
 
 MOST_RUNS = 4
 MOST_TOKENS = 1_024
@@ -107,11 +109,71 @@ def attention_moved(before: ArrayLike, after: ArrayLike, *, batch: tuple[int, in
     return np.array(rows)
 
 
+def changed_weights(
+    before: ArrayLike,
+    after: ArrayLike,
+    layer: int,
+    head: int,
+    *,
+    title: str,
+    labels: tuple[str, str] = ("before", "after"),
+    tokens: Sequence[str] | None = None,
+    batch: tuple[int, int] = (0, 0),
+) -> alt.LayerChart:
+    """Show how the weights of one head differ: `after` minus `before`.
+
+    Parameters
+    ----------
+    before, after
+        Attention in any form that `headspec.visualize_attention_matrix` takes, of the same text.
+    layer, head
+        Which head.
+    title
+        The chart's title.
+    labels
+        What both sides are.
+    tokens
+        The tokens of both axes.
+    batch
+        Which sequence of the batch, of each side.
+
+    Notes
+    -----
+    Reading it: a row is a query. Orange keys get more of its attention than before, purple ones less, white ones as much.
+    """
+    one, other = (
+        np.asarray(_head(values, layer, head, place), dtype=np.float64)
+        for values, place in zip((before, after), batch, strict=True)
+    )
+    change = other - one
+    chart = headspec.visualize_attention_matrix(change, layer, head, title, max_value=None, tokens=tokens)
+    sides = f"{clean(labels[1])} minus {clean(labels[0])}"
+    ends = [_pair(change, int(place), tokens) for place in (np.nanargmin(change), np.nanargmax(change))]
+    queries, keys = change.shape
+    text = sentence(
+        f"Attention of {head_name(layer, head)}, {sides}, of {count(queries, 'query', 'queries')} × {count(keys, 'key')}",
+        f"From {ends[0]} to {ends[1]}",
+    )
+    return narrow(chart.properties(description=text))
+
+
+def _head(values: ArrayLike, layer: int, head: int, batch: int) -> Any:
+    found = {item.id: item.array for item in one_sequence(attention_layers(values), batch)}
+    return found[layer][head]
+
+
+def _pair(change: npt.NDArray[np.float64], place: int, tokens: Sequence[str] | None) -> str:
+    query, key = divmod(place, change.shape[1])
+    words = [f" ({visible(tokens[item])})" if tokens is not None else "" for item in (query, key)]
+    value = float(change[query, key])
+    return f"{'+' if value > 0 else ''}{number(value)} (query {query}{words[0]}, key {key}{words[1]})"
+
+
 # --- which there are ---------------------------------------------------------------------------------------------------------
 
 
 def attention_comparisons(runs: Sequence[Run], beside: Beside) -> Iterator[tuple[str, bool, Callable[[], Card]]]:
-    """Yield title, whether it shows heads, and the maker of each card."""
+    """Yield title, whether it is shown with the others, and the maker of each card."""
     for having in _same_text(runs):
         name = having[0][1].title or having[0][1].name.replace("_", " ")
         title = f"All heads of {count(len(having), 'run')}: {name}"
@@ -250,22 +312,24 @@ def _changed_card(pair: Having, name: str, beside: Beside) -> Card:
     (first, before), (run, after) = pair
     moved = np.nan_to_num(_moved(pair), nan=-1.0)
     place, head = (int(item) for item in np.unravel_index(int(moved.argmax()), moved.shape))
-    layers = [one_sequence(attention_layers(item.layers), item.batch)[place] for item in (before, after)]
-    one, other = (np.asarray(layer.array[head], dtype=np.float64) for layer in layers)
-    layer = layers[0].id
+    layer = attention_layers(before.layers)[place].id
     title = f"{head_name(layer, head)}, {name}: {run.name} − {first.name}"
-    tokens = {key: arg for key, arg in attention_options(beside.of(first, before)).items() if key == "tokens"}
-    chart = headspec.visualize_attention_matrix(
-        other - one, layer, head, title, max_value=None, **{key: arg.value for key, arg in tokens.items()}
+    tokens = attention_options(beside.of(first, before)).get("tokens")
+    chart = changed_weights(
+        before.layers,
+        after.layers,
+        layer,
+        head,
+        title=title,
+        labels=(first.name, run.name),
+        tokens=tokens.value if tokens else None,
+        batch=(before.batch, after.batch),
     )
-    where = [
-        f"np.asarray({side}[{layer if item.form == 'keys' else place}][{item.batch}, {head}], dtype=np.float64)"
-        for side, item in (("before", before), ("after", after))
-    ]
-    more = "".join(f", {key}={arg.code}" for key, arg in tokens.items())
     body = (
-        f"{_pair_code(pair, beside)}change = {where[1]} - {where[0]}\n"
-        f"chart = headspec.visualize_attention_matrix(change, {layer}, {head}, {title!r}, max_value=None{more})\n"
+        f"{_pair_code(pair, beside)}chart = changed_weights(\n    before,\n    after,\n    {layer},\n    {head},\n"
+        f"    title={title!r},\n    labels={(first.name, run.name)!r},\n"
+        f"{f'    tokens={tokens.code},{chr(10)}' if tokens else ''}"
+        f"{f'    batch={(before.batch, after.batch)!r},{chr(10)}' if before.batch or after.batch else ''})\n"
     )
     return Card(
         chart=chart,
@@ -273,10 +337,8 @@ def _changed_card(pair: Having, name: str, beside: Beside) -> Card:
         question="Where does the head look now that changed most?",
         text=f"{head_name(layer, head)} moved the largest share of its attention between the runs: {run.name} minus {first.name}.",
         tags=["attention", "difference", "tokens", "runs", first.name, run.name],
-        code=_code(body),
-        reading=(
-            "A row is a query. Orange keys get more of its attention than before, purple ones less; white ones as much.",
-        ),
+        code=_code(body, "changed_weights"),
+        reading=reading_of_doc(changed_weights),
         name=slug(f"attention-changed {name} {first.name} {run.name}"),
         kind="attention-matrix",
     )

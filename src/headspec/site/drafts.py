@@ -51,7 +51,7 @@ class Draft:
     text: str
     tags: Sequence[str]
     live: bool = False
-    """Whether it belongs to the charts of heads that a run's page shows together."""
+    """Whether it belongs to the charts that a run's page shows together."""
     module: str = "headspec"
     """Where the function is."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import Any
 
@@ -15,11 +15,11 @@ from headspec.output.jsontext import compact, layout
 from headspec.output.page import SVG_MARKS, script_json
 from headspec.output.render import Drawing, draw_export
 from headspec.output.spec import Export, export
-from headspec.output.table import to_table
+from headspec.output.table import table_of
 from headspec.output.themes import theme_dict
-from headspec.site.cards import Card
+from headspec.site.cards import Card, signature_of
 from headspec.site.store import Store, digest
-from headspec.site.thumbs import thumbnail
+from headspec.site.thumbs import thumbnail, without_title
 from headspec.text import clean
 
 EDITOR_LIMIT = 6_000
@@ -28,7 +28,7 @@ TABLE_ROWS = 200
 """Rows of the data table on a page; the CSV has them all."""
 CODE_LETTERS = 12_000
 """Letters of the spec that a page shows, since coloured code is several times as long; the copy button copies it all."""
-_DRAWN_BY = "thumbnails 1"  # raise the number where the pictures of an unchanged spec become others
+_DRAWN_BY = "thumbnails 2"  # raise the number where the pictures of an unchanged spec become others
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class Page:
     size: tuple[int, int]
     thumb: tuple[int, int]
     editor: str
+    signature: str
     missing_pdf: str = ""
 
 
@@ -65,6 +66,12 @@ class _Pictures:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", HeadspecWarning)
             return self(theme).to_png(scale=scale)
+
+    def thumbnail(self, theme: str) -> bytes:
+        drawing = self(theme)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", HeadspecWarning)
+            return thumbnail(replace(drawing, text=without_title(drawing.text)).to_png(scale=1))
 
     def pdf(self) -> bytes:
         with warnings.catch_warnings():
@@ -88,8 +95,8 @@ def draw_card(name: str, card: Card, store: Store) -> Page:
         f"{base}.png": lambda: picture.png("light", 2),
         f"{base}.svg": lambda: picture("light").to_svg(),
         f"{base}.pdf": picture.pdf,
-        f"thumbs/{name}-light.png": lambda: thumbnail(picture.png("light", 1)),
-        f"thumbs/{name}-dark.png": lambda: thumbnail(picture.png("dark", 1)),
+        f"thumbs/{name}-light.png": lambda: picture.thumbnail("light"),
+        f"thumbs/{name}-dark.png": lambda: picture.thumbnail("dark"),
     }
     missing = ""
     for path, make in files.items():
@@ -100,7 +107,7 @@ def draw_card(name: str, card: Card, store: Store) -> Page:
                 raise
             missing = str(error)  # the renderer has no way to put some fonts into a PDF, those of emoji for one
     store.put(f"{base}.vl.json", spec)
-    table = to_table(card.chart)
+    table = table_of(bare.datasets)
     store.put(f"{base}.csv", table.to_csv(index=False, lineterminator="\n"))
     size = _png_size(store, f"{base}.png")
     dark_only = {item: value for item, value in dark.spec.items() if value != light.spec.get(item)}
@@ -115,6 +122,7 @@ def draw_card(name: str, card: Card, store: Store) -> Page:
         size=(size[0] // 2, size[1] // 2),
         thumb=_png_size(store, f"thumbs/{name}-light.png"),
         editor=_editor(card.chart, len(bare.text())),
+        signature=signature_of(card.code),
         missing_pdf=missing,
     )
 

@@ -12,7 +12,7 @@ import pandas as pd
 from headspec.arrays import ArrayLike
 from headspec.charts import parts
 from headspec.charts.cells import LEGENDS, grid_of, head_map, narrow
-from headspec.charts.describe import heads_text, kinds_note, sentence
+from headspec.charts.describe import heads_text, kinds_note, notes_text, sentence
 from headspec.charts.heatmaps import spread, zeros_apart
 from headspec.errors import DataError
 from headspec.reduce.palette import ColourScale
@@ -55,7 +55,7 @@ def measure_map(
     scale = _scale({"values": table}, measure)
     chart, notes = _map(table, scale, measure, unit_name, select, parts.PANEL, LEGENDS)
     notes = [f"{scale.type} colour scale" if scale.type != "linear" else "", *notes]
-    text = sentence(heads_text(table, _words(measure), unit_name), "; ".join(filter(None, notes)))
+    text = sentence(heads_text(table, _words(measure), unit_name), notes_text(notes))
     return narrow(chart.properties(title=parts.heading(title, notes, width=grid_of(table).pixels), description=text))
 
 

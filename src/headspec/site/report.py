@@ -11,7 +11,7 @@ from typing import Any
 
 from headspec.errors import DataError, HeadspecError, HeadspecWarning
 from headspec.site.build import Built, build_site
-from headspec.site.cards import Card, Overview, slug
+from headspec.site.cards import BETWEEN, Card, Overview, slug
 from headspec.site.compare import comparisons
 from headspec.site.drafts import Draft
 from headspec.site.run_cards import drafts_of
@@ -70,14 +70,14 @@ def build_report(
                 mine.append((draft, _of_run(card, run) if len(runs) > 1 else card))
         made.append((run, mine))
     both: list[tuple[bool, Card]] = []
-    for name, shows_heads, make in compared:
+    for name, is_live, make in compared:
         number += 1
         say(f"[{number}/{total}] comparing: {name}")
         card = _made(make, name, failed, say)
-        both += [(shows_heads, card)] if card is not None else []
+        both += [(is_live, card)] if card is not None else []
     overviews = [_overview(run, mine) for run, mine in made]
     if both:
-        live = [card for shows_heads, card in both if shows_heads][:_MOST_LIVE]
+        live = [card for is_live, card in both if is_live][:_MOST_LIVE]
         text = f"The same charts of {listing([run.title for run in runs])} on shared scales, and what differs."
         name = "comparison" + "-of-runs" * any(item.name == "comparison" for item in overviews)
         overviews.insert(0, Overview(name, "The runs compared", text, live, [card for _, card in both]))
@@ -151,7 +151,7 @@ def _made(make: Callable[[], Card], name: str, failed: list[tuple[str, str]], sa
 
 
 def _of_run(card: Card, run: Run) -> Card:
-    return replace(card, name=f"{slug(run.name)}-{card.name}", title=f"{card.title} · {run.title}")
+    return replace(card, name=f"{slug(run.name)}-{card.name}", title=f"{card.title}{BETWEEN}{run.title}")
 
 
 def _overview(run: Run, mine: Sequence[tuple[Draft, Card]]) -> Overview:
@@ -169,7 +169,8 @@ def _about(run: Run) -> str:
     ):
         found += [one if len(items) == 1 else f"{len(items)} {more}"] if items else []
     found += [f"attention of {count(len(run.attention), 'text')}"] if run.attention else []
-    return f"{listing(found)}." if found else "Charts of one run."
+    text = listing(found) or "charts of one run"
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _text(runs: Sequence[Run]) -> str:

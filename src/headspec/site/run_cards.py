@@ -76,6 +76,7 @@ def _training(run: Run) -> Iterator[Draft]:
             "How did the metrics go, and what did pruning do to them?",
             f"From {table.file}.",
             ["loss", "history", run.name],
+            live=table is run.histories[0],
         )
     yield from _timeline(run)
 

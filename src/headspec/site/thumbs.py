@@ -1,15 +1,18 @@
 """Thumbnails: a picture made smaller by averaging, in at most 256 colours, so that an index of a hundred loads at once.
 
+The page says the title beside the picture, so the picture leaves it out, and the margins too: what is small should show the data.
 Every pixel is the average of those that it stands for, so that thin lines fade and do not vanish. Of its colours the most
 frequent are kept as they are, and then those that would be furthest off; each other pixel takes the nearest one kept.
 """
 
 from __future__ import annotations
 
+import re
 import zlib
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from headspec.output.png import chunks
 
@@ -17,6 +20,8 @@ SIDES = (560, 480, 400, 320)
 """Pixels of the longer side: the largest that stays within the budget."""
 BUDGET = 25_000
 """Bytes that a thumbnail should not exceed."""
+MARGIN = 4
+"""Pixels that stay around the drawing."""
 _COMMON = 160
 _COLOURS = 256
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -27,7 +32,7 @@ Floats = npt.NDArray[np.float64]
 
 def thumbnail(png: bytes) -> bytes:
     """Return a small PNG of a picture, within the budget wherever the smallest size is."""
-    image = decode(png)
+    image = trimmed(decode(png))
     out = b""
     for side in SIDES:
         small = shrunk(image, side)
@@ -70,6 +75,40 @@ def _opaque(pixels: Bytes) -> Bytes:
     return blended
 
 
+def without_title(svg: str) -> str:
+    """Return an SVG of the renderer without the chart's own title; those of its panels stay."""
+    depth, scopes, start = 0, [], -1
+    for tag in _GROUP.finditer(svg):
+        if tag[2].endswith("/"):  # an empty group
+            continue
+        if not tag[1]:
+            depth += 1
+            if "role-scope" in tag[2]:
+                scopes.append(depth)
+            elif start < 0 and not scopes and 'class="mark-group role-title"' in tag[2]:
+                start, inside = tag.start(), depth
+            continue
+        if start >= 0 and depth == inside:
+            return svg[:start] + svg[tag.end() :]
+        if scopes and scopes[-1] == depth:
+            scopes.pop()
+        depth -= 1
+    return svg
+
+
+_GROUP = re.compile(r"""<(/?)g(?=[\s>])((?:[^>"]|"[^"]*")*)>""")
+
+
+def trimmed(image: Bytes) -> Bytes:
+    """Return the image without its margins: rows and columns of the colour of its corner."""
+    drawn = (image != image[0, 0]).any(axis=2)
+    rows, columns = (np.flatnonzero(drawn.any(axis=axis)) for axis in (1, 0))
+    if not rows.size:
+        return image
+    top, left = max(0, int(rows[0]) - MARGIN), max(0, int(columns[0]) - MARGIN)
+    return image[top : rows[-1] + 1 + MARGIN, left : columns[-1] + 1 + MARGIN]
+
+
 def shrunk(image: Bytes, side: int) -> Bytes:
     """Return the image with its longer side at most `side` pixels, each the average of the area that it stands for."""
     height, width = image.shape[:2]
@@ -77,28 +116,29 @@ def shrunk(image: Bytes, side: int) -> Bytes:
     if factor >= 1:
         return image
     rows, columns = (max(1, round(size * factor)) for size in (height, width))
-    out = _areas(height, rows) @ image.reshape(height, -1).astype(np.float64)
-    turned = out.reshape(rows, width, 3).transpose(1, 0, 2).reshape(width, -1)
-    out = (_areas(width, columns) @ turned).reshape(columns, rows, 3).transpose(1, 0, 2)
+    out = _averaged(_averaged(image.astype(np.float64), rows).transpose(1, 0, 2), columns).transpose(1, 0, 2)
     # rounded twice: what lies half-way goes the same way whatever order the sums were taken in
     rounded: Bytes = np.clip(np.rint(np.round(out, 6)), 0, 255).astype(np.uint8)
     return rounded
 
 
-def _areas(old: int, new: int) -> Floats:
-    """Return [new, old]: the share that each old pixel has in each new one."""
+def _averaged(image: Floats, new: int) -> Floats:
+    """Return `new` rows, each the average of those that it covers, the outer ones by the share of them that it covers."""
+    old = len(image)
+    sums = np.concatenate([np.zeros((1, *image.shape[1:])), np.cumsum(image, axis=0)])
     edges = np.linspace(0, old, new + 1)
-    starts = np.arange(old)
-    low = np.maximum(edges[:-1, None], starts)
-    high = np.minimum(edges[1:, None], starts + 1)
-    shares = np.clip(high - low, 0, None)
-    return np.asarray(shares / shares.sum(axis=1, keepdims=True))
+    whole = np.minimum(edges.astype(int), old - 1)
+    at = sums[whole] + (edges - whole)[:, None, None] * image[whole]
+    return np.asarray(np.diff(at, axis=0) * (new / old))
 
 
 def indexed(image: Bytes) -> tuple[Bytes, Bytes]:
     """Return the image as indices [row, column] and its palette [colour, rgb]."""
     code = image.astype(np.uint32) @ np.array([65536, 256, 1], np.uint32)
-    known, where, counts = np.unique(code, return_inverse=True, return_counts=True)
+    places, found = pd.factorize(code.ravel())  # quicker than sorting all pixels
+    order = np.argsort(found)
+    known, counts = found[order], np.bincount(places)[order]
+    where = np.argsort(order)[places]
     colours = np.stack([known >> 16, known >> 8 & 255, known & 255], axis=1).astype(np.int32)
     chosen = np.arange(len(known)) if len(known) <= _COLOURS else _chosen(colours, counts)
     palette = colours[chosen]

@@ -190,16 +190,17 @@
   var form = document.querySelector(".search");
   if (form && window.headspecIndex) {
     var query = document.getElementById("query");
-    var chips = Array.from(form.querySelectorAll("[data-category]"));
+    var groups = Array.from(form.querySelectorAll("[data-filter]"));
     var items = new Map(Array.from(document.querySelectorAll(".cards > li")).map(function (item) { return [item.dataset.name, item]; }));
     var status = document.querySelector(".count");
     var none = document.querySelector(".none");
-    var category = "";
+    var chosen = {}; // filter -> value
     var filter = function () {
       var words = query.value.toLowerCase().split(/\s+/).filter(Boolean);
       var number = 0;
       window.headspecIndex.forEach(function (entry) {
-        var fits = (!category || entry.category === category) && words.every(function (word) { return entry.words.indexOf(word) >= 0; });
+        var fits = Object.keys(chosen).every(function (name) { return !chosen[name] || entry[name] === chosen[name]; }) &&
+          words.every(function (word) { return entry.words.indexOf(word) >= 0; });
         items.get(entry.name).hidden = !fits;
         number += fits ? 1 : 0;
       });
@@ -208,16 +209,21 @@
     };
     query.addEventListener("input", filter);
     form.addEventListener("submit", function (event) { event.preventDefault(); });
-    chips.forEach(function (chip) {
-      chip.addEventListener("click", function () {
-        category = chip.dataset.category;
-        chips.forEach(function (other) { other.setAttribute("aria-pressed", String(other === chip)); });
-        filter();
+    var choose = function (group, value) {
+      chosen[group.dataset.filter] = value;
+      group.querySelectorAll("[data-value]").forEach(function (chip) {
+        chip.setAttribute("aria-pressed", String(chip.dataset.value === value));
+      });
+    };
+    groups.forEach(function (group) {
+      group.querySelectorAll("[data-value]").forEach(function (chip) {
+        chip.addEventListener("click", function () { choose(group, chip.dataset.value); filter(); });
       });
     });
     none.querySelector(".reset").addEventListener("click", function () {
       query.value = "";
-      chips[0].click();
+      groups.forEach(function (group) { choose(group, ""); });
+      filter();
       query.focus();
     });
     document.addEventListener("keydown", function (event) {

@@ -20,7 +20,7 @@ import pytest
 import headspec
 from headspec.site.cards import Card
 
-HOSTILE = "</script><script>window.pwned=1</script> \"'+alert(1)+' 🙂 ../..\\ {{ 7*7 }}"
+HOSTILE = "</script><script>window.pwned=1</script> \"'+alert(1)+' 🙂 ../..\\ {{ 7*7 }} " + "W" * 60
 
 
 def entropy_card(**changes: Any) -> Card:

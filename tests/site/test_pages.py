@@ -55,7 +55,7 @@ def test_nothing_is_fetched_from_elsewhere(site):
 
 def test_the_index_counts_its_categories(site):
     text = (site / "index.html").read_text(encoding="utf-8")
-    assert re.findall(r'data-category="(Heads|Experiments|)"[^>]*>\w+ <span>(\d)</span>', text) == [
+    assert re.findall(r'data-value="(Heads|Experiments|)"[^>]*>\w+ <span>(\d)</span>', text) == [
         ("", "3"),
         ("Heads", "1"),
         ("Experiments", "1"),

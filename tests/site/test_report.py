@@ -287,6 +287,20 @@ def test_the_pages_of_a_report_say_nothing_in_the_console(report, two, open_page
 
 
 @pytest.mark.browser
+def test_the_index_of_several_runs_is_filtered_by_run(two, open_page):
+    built, _ = two
+    page = open_page(built.index, allow=built.folder.as_uri()).page
+    shown = page.locator(".cards > li:visible strong")
+    page.click("[data-filter=run] [data-value=b-run]")
+    assert shown.count() > 0
+    assert all(title.endswith(" · b/run") for title in shown.all_text_contents())
+    page.click("[data-filter=category] [data-value=Comparison]")
+    assert shown.count() == 0
+    page.click(".reset")
+    assert shown.count() == built.pages
+
+
+@pytest.mark.browser
 def test_without_scripts_a_run_shows_its_pictures(report, open_page):
     built, _, _ = report
     page = open_page(built.folder / "runs/my-run.html", allow=built.folder.as_uri(), scripts=False).page

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from headspec.output.render import to_png
+from headspec.output.render import draw, to_png
 from headspec.site import thumbs
 
 
@@ -79,3 +80,21 @@ def test_a_thumbnail_keeps_to_its_budget_and_to_its_bytes(make):
     noise = np.random.default_rng(1).integers(0, 256, (900, 900, 3), dtype=np.uint8)
     encoded = thumbs.encode(*thumbs.indexed(noise[:200, :200]))
     assert opened(encoded).shape == (200, 200, 3)
+
+
+def test_a_thumbnail_leaves_out_the_title_and_the_margins(make):
+    chart = make.bar_card().chart.properties(title="Beside the picture")
+    for drawn in (chart, chart | chart.properties(title="Of a panel"), chart & chart):
+        text = draw(drawn.properties(title="The chart's own") if drawn is not chart else drawn).text
+        bare = thumbs.without_title(text)
+        assert bare.startswith("<svg")
+        ElementTree.fromstring(bare)
+        gone = "Beside the picture" if drawn is chart else "The chart's own"
+        assert gone in text
+        assert gone not in bare
+        assert ("Beside the picture" in bare) == (drawn is not chart)
+    assert thumbs.without_title("<svg><g></g></svg>") == "<svg><g></g></svg>"
+    image = np.full((40, 60, 3), 255, np.uint8)
+    image[10:20, 30:33] = 0
+    assert thumbs.trimmed(image).shape == (10 + 2 * thumbs.MARGIN, 3 + 2 * thumbs.MARGIN, 3)
+    assert thumbs.trimmed(image[:5]).shape == (5, 60, 3)

@@ -70,7 +70,7 @@ def _quadrants(view: View) -> list[Any]:
     pruning = px.straighten(np.linspace(float(px.bend(px.low)), float(px.bend(px.high)), 29))
     tuning = 100 * (1 / np.maximum(1 + pruning / 100, 1e-9) - 1)
     inside = (tuning >= ty.low) & (tuning <= ty.high)
-    dots = {"style": "headspec-rule", "strokeDash": [1, 3]}
+    dots = {"style": "headspec-rule", "strokeDash": [1, 3], "aria": False}
     places = {"_ex": str(_figures(pruning[inside][::2])), "_ey": str(_figures(tuning[inside][::2]))}
     steps = [ONE, *calculate(**places), flatten("_ex", "_ey")]
     even = unit("line", steps=steps, mark=dots, x=alt.X("_ex:Q"), y=alt.Y("_ey:Q"))

@@ -208,7 +208,7 @@ def panel_of(
 
 def rule_at(value: float, *, channel: str = "y", dash: bool = False) -> Any:
     """Return a line across a panel."""
-    style: dict[str, Any] = {"style": "headspec-rule"} | ({"strokeDash": [4, 3]} if dash else {})
+    style: dict[str, Any] = {"style": "headspec-rule", "aria": False} | ({"strokeDash": [4, 3]} if dash else {})
     return unit("rule", steps=[ONE], mark=style, **{channel: at(value)})
 
 

@@ -235,7 +235,7 @@ def events_panel(shared: Shared, height: int, *, place: int, last: bool) -> alt.
     marks = _event_marks(events)
     apart = shared.width / events["step"].nunique()
     once = alt.AggregateTransform(aggregate=[{"op": "count", "as": "events"}])
-    zero = chart(events, "rule", steps=[once], mark={"style": "headspec-rule"}, y=at(0))
+    zero = chart(events, "rule", steps=[once], mark={"style": "headspec-rule", "aria": False}, y=at(0))
     ends: dict[str, Any] = {"y": y, "y2": alt.Y2Datum(0), "color": marks["color"]}
     form: dict[str, Any] = {"strokeWidth": min(2.0, max(1.0, apart / 5)), "opacity": 1, "clip": True}
     stems = chart(events, "rule", mark=form, x=shared.x(axis=_step_axis(shared, last)), **ends)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -50,11 +51,13 @@ def load_arrays(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> 
         raise
     except (ValueError, OSError, EOFError, KeyError, TypeError, zipfile.BadZipFile, RecursionError) as error:
         objects = any(word in str(error).lower() for word in ("pickle", "python objects", "object arrays"))
-        reason = _OBJECTS if objects else clean(error) or type(error).__name__
+        cut = isinstance(error, (zipfile.BadZipFile, EOFError)) or "mmap length" in str(error)
+        reason = _OBJECTS if objects else _CUT.format(file.suffix) if cut else clean(error) or type(error).__name__
         raise DataError(f"{clean(file.name)} cannot be read: {reason}") from error
 
 
 _PICKLE = "; a pickle could run code when it is opened, so save the arrays with numpy.savez"
+_CUT = "it is cut off, or no {} file"
 _OBJECTS = "it holds pickled objects, which could run code; nothing of it was loaded"
 
 
@@ -113,7 +116,9 @@ def _torch(file: Path, max_bytes: int) -> dict[str, Any]:
     except ImportError as error:
         raise need("torch", extra="torch", purpose=f"to read {clean(file.name)}") from error
     try:
-        value = torch.load(file, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd pickles: what cannot be read is said below
+            value = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # UnpicklingError, RuntimeError, and whatever its readers raise
         code = "weights" in str(error).lower() or "unsupported" in str(error).lower()
         reason = _OBJECTS if code else "it is cut off, or no file of PyTorch"

@@ -79,7 +79,7 @@ def read_run(folder: str | os.PathLike[str], *, name: str = "") -> Run:
         reasons = "; ".join(f"{file}: {reason}" for file, reason in run.unused[:8]) or "it is empty"
         raise DataError(
             f"{clean(place)} holds nothing that can be drawn ({reasons}); expected arrays of heads or attention (.npz, .npy, "
-            f".safetensors, .pt), a metrics history, a results table or an event list; {CONFIG} says what files are"
+            f".safetensors, .pt), a metrics history, a results table, an event list or a table of heads; {CONFIG} says what files are"
         )
     return run
 

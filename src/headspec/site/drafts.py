@@ -195,10 +195,24 @@ def attention_arg(item: Attention) -> Arg:
         "matrix": f"({code}[None, None],)",
     }
     if item.form == "keys":
+        if pattern := _pattern(item):
+            ids = f"range({len(item.keys)})" if item.layer_ids[0] == 0 else repr(list(item.layer_ids))
+            array = array_code(item.file, "").replace("['']", f"[f{pattern!r}]")
+            return Arg(item.layers, f"{{layer: {array}{batch} for layer in {ids}}}", "attention")
         layers = zip(item.layer_ids, item.keys, strict=True)
         inner = ", ".join(f"{layer}: {array_code(item.file, key)}{batch}" for layer, key in layers)
         return Arg(item.layers, f"{{{inner}}}", "attention")
     return Arg(item.layers, forms[item.form], "attention")
+
+
+def _pattern(item: Attention) -> str:
+    """Return the keys of the layers as one pattern with ``{layer}`` in it; empty where they follow none."""
+    ids = [str(layer) for layer in item.layer_ids]
+    first = item.keys[0].rpartition(ids[0])
+    pattern = f"{first[0]}{{layer}}{first[2]}"
+    follow = [pattern.replace("{layer}", layer) for layer in ids] == list(item.keys)
+    whole = list(item.layer_ids) == list(range(len(ids))) or item.layer_ids[0] != 0
+    return pattern if follow and whole and not set("{}") & set(first[0] + first[2]) else ""
 
 
 def attention_options(item: Attention, *, tokens: bool = True) -> dict[str, Arg]:

@@ -56,11 +56,24 @@ def free_port() -> int:
         return int(asked.getsockname()[1])
 
 
+TRAINING = """import time, headspec
+recorder = headspec.Recorder("run", run="small")
+monitor = headspec.TrainingMonitor(recorder, every=1e9)
+for step in range(1, 21):
+    recorder.log(step, train_loss=3 / step)
+    recorder.heads(step, entropy=[[0.5 + step, 1.5], [1.0, 2.0]])
+    time.sleep(0.05)
+    monitor.update()
+recorder.close()"""
+
+
 @pytest.fixture
 def jupyter(executed: Any, tmp_path: Path) -> Iterator[str]:
     pytest.importorskip("jupyterlab")
     import nbformat
 
+    training = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(TRAINING)], metadata=executed.metadata)
+    (tmp_path / "training.ipynb").write_text(nbformat.writes(training), encoding="utf-8")
     executed.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
     (tmp_path / "book.ipynb").write_text(nbformat.writes(executed), encoding="utf-8")
     port = free_port()
@@ -74,6 +87,20 @@ def jupyter(executed: Any, tmp_path: Path) -> Iterator[str]:
     yield from serve(["jupyterlab", *options], tmp_path, port)
 
 
+def run_all(page: Any) -> None:
+    """Run all cells, again where JupyterLab has dropped the request, as it does while it connects to a kernel."""
+    page.wait_for_selector("[data-status=idle]", state="attached")
+    cells, prompt = page.locator(".jp-CodeCell"), page.locator(".jp-CodeCell .jp-InputPrompt").first
+    for _ in range(10):
+        cells.first.locator(".jp-InputPrompt").click()
+        for _ in range(cells.count()):
+            page.keyboard.press("Shift+Enter")
+        page.wait_for_timeout(2000)
+        if prompt.inner_text().strip() != "[ ]:":
+            return
+    raise AssertionError("the cells do not run")
+
+
 @pytest.mark.parametrize("app", ["lab", "notebook"])
 def test_in_jupyter(app: str, jupyter: str, open_page: Any) -> None:
     if app == "notebook":
@@ -85,17 +112,36 @@ def test_in_jupyter(app: str, jupyter: str, open_page: Any) -> None:
     page.wait_for_selector("figure.headspec img")
     assert page.locator("figure.headspec img:visible").count() == 2
     assert page.locator("figure.headspec svg").count() == 0
-    page.wait_for_selector("[data-status=idle]", state="attached")
-    page.locator(".jp-Notebook .jp-Cell").first.click()
-    page.keyboard.press("Escape")
-    page.locator(".lm-MenuBar-item", has_text="Run").click()
-    page.locator(".lm-Menu-item", has_text="Run All Cells").first.click()
+    run_all(page)
     page.wait_for_function(DRAWN)
     page.keyboard.press("Control+s")
     page.wait_for_timeout(1500)
     page.reload()
     page.wait_for_function(DRAWN)  # from the file alone: no kernel drew it
     assert [asked for asked in opened.requests if not asked.startswith(jupyter)] == []
+
+
+FRAMES = """() => {
+  window.frames_seen = [];
+  const look = () => {
+    const outputs = document.querySelectorAll(".jp-OutputArea-output");
+    window.frames_seen.push([outputs.length, document.querySelectorAll(".jp-OutputArea-output svg.marks").length]);
+    requestAnimationFrame(look);
+  };
+  look();
+}"""
+
+
+def test_the_monitor_updates_in_place_in_jupyterlab(jupyter: str, open_page: Any) -> None:
+    page = open_page(jupyter + "lab/tree/training.ipynb?reset", allow=jupyter).page
+    page.evaluate(FRAMES)
+    run_all(page)
+    page.wait_for_function("document.querySelector('.jp-OutputArea').innerText.includes('step 20 · complete')")
+    frames = page.evaluate("window.frames_seen")
+    shown = frames[next(place for place, (_, charts) in enumerate(frames) if charts) :]
+    assert len(shown) > 20
+    assert {outputs for outputs, _ in shown} == {1}  # it does not grow
+    assert min(charts for _, charts in shown) >= 1  # and no frame is empty
 
 
 NOTEBOOK = """

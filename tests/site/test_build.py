@@ -112,6 +112,14 @@ def test_a_failing_card_is_reported_and_the_rest_is_built(make, build):
     assert "1 card failed" in built.said()
 
 
+def test_a_card_of_one_theme_is_drawn_in_it_alone(make, build):
+    built = build([make.bar_card(theme="dark"), make.bar_card("Other")])
+    thumbs = [(built.folder / f"thumbs/perplexity-{theme}.png").read_bytes() for theme in ("light", "dark")]
+    assert thumbs[0] == thumbs[1]
+    assert thumbs[0] == (built.folder / "thumbs/other-dark.png").read_bytes()
+    assert thumbs[0] != (built.folder / "thumbs/other-light.png").read_bytes()
+
+
 def test_charts_become_cards_with_their_own_titles(make, build):
     chart = headspec.visualize_entropy_heatmap([[0.2, 1.9]], "My heads")
     built = build([chart, chart])

@@ -43,6 +43,8 @@ class Card:
         The name of its page; made of the title if empty.
     kind
         What kind of chart it is, ``"entropy-heatmap"`` say; the search finds it by this too.
+    theme
+        The one theme that it is drawn in, ``"paper"`` say; empty to follow the reader's choice of light and dark.
 
     Examples
     --------
@@ -62,6 +64,7 @@ class Card:
     reading: Sequence[str] = ()
     name: str = ""
     kind: str = ""
+    theme: str = ""
 
     def __post_init__(self) -> None:
         for part in ("title", "question", "text", "category", "kind"):
@@ -108,7 +111,7 @@ def slug(text: str) -> str:
 def read_example(path: Path) -> Card:
     """Run an example script and return its card.
 
-    The script's docstring holds the title, the question and the text as paragraphs, then ``category:`` and ``tags:``;
+    The script's docstring holds the title, the question and the text as paragraphs, then ``category:`` and ``tags:``, and ``theme:`` where it has one;
     its last assignment is ``chart``.
     """
     source = path.read_text(encoding="utf-8")
@@ -136,6 +139,7 @@ def read_example(path: Path) -> Card:
         reading=reading_of(code),
         kind=" ".join(entry.kind for entry in _used(code)),
         name=slug(re.sub(r"^\d+_", "", path.stem)),
+        theme=about.get("theme", ""),
     )
 
 

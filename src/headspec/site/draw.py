@@ -82,7 +82,7 @@ class _Pictures:
 def draw_card(name: str, card: Card, store: Store) -> Page:
     """Render a card's files, those that changed, and return what its page needs."""
     bare = export(card.chart, theme={})
-    light, dark = bare.themed(theme_dict("light")), bare.themed(theme_dict("dark"))
+    light, dark = (bare.themed(theme_dict(card.theme or theme)) for theme in ("light", "dark"))
     check_safe(light)
     marks = check_marks(light).marks
     spec = layout(bare.spec, {key: item.lines or item.text for key, item in bare.datasets.items()}, pretty=True)

@@ -324,7 +324,7 @@ def visualize_gradient_norms(
     >>> import headspec
     >>> chart = headspec.visualize_gradient_norms([[0.5, 0.0], [0.02, 0.3]], pruned_heads=[(0, 1)], revived_heads=[(1, 0)])
     >>> headspec.summary(chart)
-    'Gradient norm of 2 layers × 2 heads: 0 to 0.5, mean 0.205; lowest L0 H1, highest L0 H0. 1 head pruned (L0 H1); 1 head revived (L1 H0). linear colour scale.'
+    'Gradient norm of 2 layers × 2 heads: 0 to 0.5, mean 0.205; lowest L0 H1, highest L0 H0. 1 head pruned (L0 H1); 1 head revived (L1 H0). Linear colour scale.'
     """
     table = heads_table(
         grad_norm_values,

@@ -87,7 +87,7 @@ def plot_head_gradients_with_overlays(
     >>> import headspec
     >>> chart = headspec.plot_head_gradients_with_overlays([[0.5, 0.0], [0.004, 0.3]], pruned_heads=[(0, 1)])
     >>> headspec.summary(chart)
-    'Gradient norm of 2 layers × 2 heads: 0 to 0.5, mean 0.201; lowest L0 H1, highest L0 H0. 1 head pruned (L0 H1); 1 head vulnerable (L1 H0). vulnerable: norm below 0.01.'
+    'Gradient norm of 2 layers × 2 heads: 0 to 0.5, mean 0.201; lowest L0 H1, highest L0 H0. 1 head pruned (L0 H1); 1 head vulnerable (L1 H0). Vulnerable: norm below 0.01.'
     """
     table = heads_table(
         grad_norms,

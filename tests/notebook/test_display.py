@@ -172,6 +172,27 @@ def test_where_scripts_are_made_anew_as_in_vs_code(later: bool, tmp_path: Path, 
     assert opened.messages == []
 
 
+@pytest.mark.parametrize(
+    ("theme", "dark"),
+    [
+        ("data-jp-theme-light=false", True),
+        ("data-jp-theme-light=true", False),
+        ("data-vscode-theme-kind=vscode-dark", True),
+        ("data-vscode-theme-kind=vscode-high-contrast", True),
+        ("data-vscode-theme-kind=vscode-high-contrast-light", False),
+    ],
+)
+def test_the_theme_follows_the_notebook(theme: str, dark: bool, tmp_path: Path, open_page: Any) -> None:
+    (output,) = outputs_of(headspec.visualize_entropy_heatmap(np.ones((2, 2))))
+    text = page(scripts(), output).replace("<body>", f"<body {theme}>")
+    (tmp_path / "nb.html").write_text(text, encoding="utf-8")
+    opened = open_page(tmp_path / "nb.html", dark=not dark)  # whatever the system has
+    opened.until("document.querySelector('figure.headspec').dataset.state === 'drawn'")
+    assert opened.js("document.querySelector('figure.headspec').headspecView.background()") == (
+        "#14171c" if dark else "#ffffff"
+    )
+
+
 def test_where_each_output_has_a_frame_of_its_own_the_picture_stands(tmp_path: Path, open_page: Any) -> None:
     """As in Colab; scripts may run there, but those of another output are out of reach."""
     (output,) = outputs_of(headspec.visualize_entropy_heatmap(np.ones((2, 2))))

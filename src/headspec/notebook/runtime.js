@@ -8,7 +8,7 @@
   function isDark(figure) {
     // of the notebook where it says so, else of the system
     var theme = document.body.dataset.jpThemeLight || document.body.dataset.vscodeThemeKind;
-    if (theme === "false" || (theme && theme.indexOf("dark") >= 0)) { return true; }
+    if (theme === "false" || theme === "vscode-high-contrast" || (theme && theme.indexOf("dark") >= 0)) { return true; }
     return theme ? false : window.matchMedia("(prefers-color-scheme: dark)").matches;
   }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -28,6 +29,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"headspec: {error}", file=sys.stderr)
     except (TypeError, ValueError) as error:  # an option that the chart does not know or cannot read
         print(f"headspec: {clean(error)}", file=sys.stderr)
+    except BrokenPipeError:  # the reader of the output has seen enough: `| head` say
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains once more when it ends
+        return 141
     except OSError as error:
         print(f"headspec: {clean(error)}", file=sys.stderr)
     except KeyboardInterrupt:

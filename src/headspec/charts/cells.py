@@ -16,6 +16,7 @@ import pandas as pd
 
 from headspec.charts import parts
 from headspec.charts.describe import GLYPHS
+from headspec.charts.specs import new
 from headspec.errors import DataError
 from headspec.reduce.palette import ColourScale, dark_ink_range
 from headspec.tables.heads import KINDS, STATES, those_of
@@ -133,11 +134,11 @@ def head_map(
 
 def own_scales(chart: Any) -> alt.LayerChart:
     """Return a map that shares no scale with a chart beside it: a state there would take another one's look here."""
-    own: Any = alt.ScaleResolveMap
+    own = new(alt.ScaleResolveMap, **dict.fromkeys(("color", "fill", "stroke", "shape"), "independent"))
     # set on the chart, which is ours until it is returned: `resolve_scale` would copy all of it
     if chart.resolve is alt.Undefined:
         chart.resolve = alt.Resolve()
-    chart.resolve["scale"] = own(**dict.fromkeys(("color", "fill", "stroke", "shape"), "independent"))
+    chart.resolve["scale"] = own
     return narrow(chart)
 
 
@@ -249,7 +250,8 @@ def places(grid: Grid) -> alt.Chart:
 def _axis(ids: Sequence[int], pixels: int) -> alt.Axis:
     values = parts.axis_values(ids, pixels, room=24 if pixels < 14 else 14)
     shared: dict[str, Any] = {"labelAngle": 0, "grid": False, "domain": False, "labelOverlap": False, "zindex": 0}
-    return alt.Axis(**shared) if values is None else alt.Axis(values=values, **shared)
+    made: alt.Axis = new(alt.Axis, **shared) if values is None else new(alt.Axis, values=values, **shared)
+    return made
 
 
 def grey_first(present: Sequence[str], colour: alt.Color, greys: Mapping[str, str] = GREYS) -> alt.Color:

@@ -12,7 +12,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from headspec.charts.specs import new
+from headspec.charts.specs import another, new
 from headspec.errors import DataError, KindError
 from headspec.reduce.palette import ColourScale
 from headspec.text import clean
@@ -37,6 +37,7 @@ CATEGORY_SHAPES = [
     "triangle-left",
 ]
 
+_TITLE = alt.TitleParams(text="")
 ChartT = TypeVar("ChartT", bound=alt.SchemaBase)
 
 PANEL = 512
@@ -63,15 +64,17 @@ def state_scales(present: Iterable[str]) -> tuple[alt.Scale, alt.Scale]:
 
 def colour_scale(scale: ColourScale) -> alt.Scale:
     """Return the Altair form of a colour scale, its domain always explicit."""
-    return alt.Scale(scheme=scale.scheme, domain=[scale.low, scale.high], type=scale.type, clamp=True)
+    ends = [scale.low, scale.high]
+    made: alt.Scale = new(alt.Scale, scheme=scale.scheme, domain=ends, type=scale.type, clamp=True)
+    return made
 
 
 def gradient_legend(title: str, height: float, scale: ColourScale) -> alt.Legend:
     """Return the legend of a colour scale, about as high as its panel."""
     length = max(60.0, min(200.0, height))
-    if scale.type == "log":  # the ends of a log domain are no round numbers
-        return alt.Legend(title=title, gradientLength=length, format=".2~g")
-    return alt.Legend(title=title, gradientLength=length)
+    form = {"format": ".2~g"} if scale.type == "log" else {}  # the ends of a log domain are no round numbers
+    made: alt.Legend = new(alt.Legend, title=title, gradientLength=length, **form)
+    return made
 
 
 def set_properties(chart: ChartT, **properties: Any) -> ChartT:
@@ -165,7 +168,7 @@ def heading(title: str, notes: Iterable[str], *, width: float = PANEL) -> alt.Ti
     lines = textwrap.wrap("; ".join(clean(note) for note in notes if note), letters)
     titles = textwrap.wrap(clean(title), max(int(width / 7.2), 28)) or [""]
     text: Any = titles if len(titles) > 1 else titles[0]
-    return alt.TitleParams(text=text, subtitle=lines) if lines else alt.TitleParams(text=text)
+    return another(_TITLE, text=text, subtitle=lines) if lines else another(_TITLE, text=text)
 
 
 def decimals(low: float, high: float, *, digits: int = 3) -> int:

@@ -239,6 +239,9 @@ def _marks(whole: pd.DataFrame, x: alt.X, y: alt.Y, log: bool, size: int) -> lis
     spots: list[tuple[str, Any, dict[str, Any]]] = []
     for name, area in (("state", size * 1.6), ("vulnerable", size * 3.2)):
         for low_edge in (False, True) if log else (False,):
+            there = whole[(whole["gradient_norm"] == 0) == low_edge] if log else whole
+            if not (there["vulnerable"] if name == "vulnerable" else there["state"] != "active").any():
+                continue  # an empty layer would be an unnamed picture to a screen reader
             rows: Any = alt.Chart()
             if log:
                 rows = rows.transform_filter(f"datum.gradient_norm {'==' if low_edge else '>'} 0")

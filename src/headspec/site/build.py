@@ -180,9 +180,11 @@ def _highlighted(text: str, language: str) -> Any:
         from pygments.formatters import HtmlFormatter
         from pygments.lexers import get_lexer_by_name
     except ImportError:
-        return Markup("<pre><code>{}</code></pre>").format(escape(text))
+        return Markup('<pre tabindex="0"><code>{}</code></pre>').format(escape(text))
     formatter = HtmlFormatter(nowrap=True)
-    return Markup("<pre><code>{}</code></pre>").format(Markup(highlight(text, get_lexer_by_name(language), formatter)))
+    return Markup('<pre tabindex="0"><code>{}</code></pre>').format(
+        Markup(highlight(text, get_lexer_by_name(language), formatter))
+    )
 
 
 def _asset(name: str, templates: str | os.PathLike[str] | None) -> str:

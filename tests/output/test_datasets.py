@@ -41,7 +41,7 @@ def test_the_rows_of_plain_columns_are_those_that_altair_makes(data: Any, rows: 
     found = plain_rows(frame)
     assert found is not None
     expected: Any = alt.to_values(frame)["values"]
-    for name in frame.select_dtypes("object").columns:  # Altair makes 1.0 of 1 and NaN of None there
+    for name in (name for name in frame if name.startswith("object")):  # Altair makes 1.0 of 1 and NaN of None there
         for row, cell in zip(expected, frame[name], strict=True):
             row[name] = cell
     assert repr(found) == repr(expected)  # types too: True is not 1

@@ -33,6 +33,7 @@ from headspec.tables.events import EVENTS, events_per_step, events_table
 from headspec.tables.history import History, Series, read_history
 from headspec.tables.history_cells import HEAD_COUNTS
 from headspec.tables.history_forms import DEFAULT_RUN
+from headspec.tables.history_totals import changes_of_totals
 from headspec.text import clean, count, listing
 
 _ORDER = ("loss", "heads", "sparsity", "perplexity")
@@ -78,7 +79,8 @@ def visualize_training_progress(
         runs.
     metrics
         The metrics to draw, in this order; by default those whose names say loss, sparsity or perplexity, with
-        ``pruned_heads`` and ``revived_heads``. Losses share a panel.
+        ``pruned_heads`` and ``revived_heads``. Losses share a panel. Counts of pruned heads are those of each row; one that
+        is proportional to the sparsity wherever it is measured is taken for the heads pruned so far, and its changes drawn.
     scales
         ``{"loss": "log"}``: the axis of a panel (``"loss"``, ``"sparsity"``, ``"perplexity"`` or another metric), where it is
         not to be decided by the data. A forced linear axis reaches every value.
@@ -127,7 +129,8 @@ def visualize_training_progress(
     history = read_history(metrics_history, run=run, step=step, epoch=epoch)
     runs = list(dict.fromkeys(item.run for item in history.series))
     named = _event_tables(events, history, runs)
-    series = history.series if events is None else _with_events(history.series, named)
+    series, totals = changes_of_totals(history.series, but=named)
+    series = series if events is None else _with_events(series, named)
     chosen, left = _choose(series, metrics, show_perplexity)
     domain = step_domain([item for items in chosen.values() for item in items], width)
     lines = [
@@ -145,7 +148,11 @@ def visualize_training_progress(
     whole = all(item.step.dtype.kind == "i" for items in chosen.values() for item in items)
     shared = Shared(width, domain, lines_frame(lines), gaps, beyond, bars, epochs, runs, zoom, whole)
     thinned = [*reduced(lines, bars, at_steps, max_display_points), epochs_note]
-    rest = [*out_of_reach(beyond), *absent(chosen, bars, left, show_perplexity and metrics is None)]
+    rest = [
+        *_totals_note(totals, runs),
+        *out_of_reach(beyond),
+        *absent(chosen, bars, left, show_perplexity and metrics is None),
+    ]
     notes = [*thinned, *not_numbers(lines), *rest]
     heading = parts.heading(title if title is not None else _title(runs), notes, width=width)
     text = training_text(runs, lines, counts, named, epochs, [*thinned, *rest])
@@ -258,6 +265,14 @@ def _choose(
         chosen[panel_of(name)] += [item for item in series if item.metric == name]
     left = [name for name in there if name not in wanted and (show_perplexity or panel_of(name) != "perplexity")]
     return chosen, left
+
+
+def _totals_note(totals: Sequence[str], runs: Sequence[str]) -> list[str]:
+    """Say of which runs the changes of a running total are drawn."""
+    whose = f" of {listing(totals)}" if len(runs) > 1 else ""
+    return (
+        [f"pruned_heads{whose} follows the sparsity: a running total, of which the changes are drawn"] if totals else []
+    )
 
 
 def _event_tables(events: Any, history: History, runs: list[str]) -> dict[str, pd.DataFrame]:

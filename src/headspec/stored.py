@@ -141,9 +141,11 @@ class Meter:
 
     def add(self, numbers: int) -> None:
         """Count numbers that were read."""
+        if not self._shown:
+            return
         self._done += numbers
         now = self._clock()
-        if not self._shown or now - self._start < PATIENCE or now - self._last < _BETWEEN:
+        if now - self._start < PATIENCE or now - self._last < _BETWEEN:
             return
         self._last = now
         share = min(self._done / self._total, 1.0)

@@ -52,7 +52,7 @@ def test_ci_runs_the_command_of_the_readme() -> None:
     assert taken == found.group(1)
 
 
-@pytest.mark.parametrize("extra", ["site", "parquet", "migrate", "dev"])
+@pytest.mark.parametrize("extra", ["site", "parquet", "migrate", "bench", "dev"])
 def test_every_extra_that_is_named_exists(extra: str) -> None:
     import tomllib
 

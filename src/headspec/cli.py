@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
 
     demo = commands.add_parser("demo", help="build the gallery of all charts from the recorded real run")
     demo.add_argument("folder", nargs="?", default="headspec-gallery", help="where to (default: %(default)s)")
+    _add_workers(demo)
     demo.set_defaults(run=_demo)
 
     report = commands.add_parser("report", help="build a site of the folders of your own runs")
@@ -61,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--title", default="", help="heading of the index")
     report.add_argument("--force", action="store_true", help="build into a folder that holds other files; they stay")
     report.add_argument("--templates", metavar="DIR", help="a folder with templates and styles that replace headspec's")
+    _add_workers(report)
     report.set_defaults(run=_report)
 
     chart = commands.add_parser(
@@ -93,6 +95,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_workers(parser: argparse.ArgumentParser) -> None:
+    most = min(os.cpu_count() or 1, 8)
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=most,
+        metavar="N",
+        help="processes that draw pictures at once (default: %(default)s)",
+    )
+
+
 def _kinds() -> str:
     wide = max(len(entry.kind) for entry in CHARTS)
     lines = [f"  {entry.kind:{wide}}  {entry.name} ({entry.inputs})" for entry in CHARTS]
@@ -117,7 +130,7 @@ def _add_migrate(parser: argparse.ArgumentParser) -> None:
 def _demo(args: argparse.Namespace) -> int:
     from headspec.site.demo import build_demo
 
-    return int(build_demo(args.folder))
+    return int(build_demo(args.folder, workers=args.workers))
 
 
 def _report(args: argparse.Namespace) -> int:
@@ -130,6 +143,7 @@ def _report(args: argparse.Namespace) -> int:
         templates=args.templates,
         force=args.force,
         say=lambda line: print(line, flush=True),
+        workers=args.workers,
     )
     for title, reason in built.notes:
         print(f"headspec: {title}: {reason}", file=sys.stderr)

@@ -12,7 +12,7 @@ import pytest
 
 import headspec
 from headspec.errors import DataError, RenderError
-from headspec.site import draw, store
+from headspec.site import pictures, store
 from headspec.site.cards import Card, named
 from headspec.site.store import MANIFEST, STAGING, Store
 
@@ -41,11 +41,52 @@ def test_built_twice_it_is_the_same_to_the_byte(site, make, build):
     assert make.files_of(again.folder) == make.files_of(site)
 
 
+def test_several_processes_build_the_same_site_and_report_the_same_failures(make, build, tmp_path):
+    def cards() -> list[Card]:
+        broken = Card(chart=make.bar_card().chart.transform_filter("datum.strategy ==="), title="Broken")
+        more = [Card(chart=make.bar_card().chart, title=f"Perplexity {number}") for number in range(3)]
+        return [*make.three(), broken, *more]
+
+    alone = headspec.build_gallery(cards(), tmp_path / "alone")
+    together = headspec.build_gallery(cards(), tmp_path / "together", workers=2)
+    assert make.files_of(together.folder) == make.files_of(alone.folder)
+    assert [title for title, _ in together.failed] == ["Broken"]
+    assert together.failed == alone.failed
+    assert together.pages == alone.pages == 6
+
+
+def test_a_process_that_dies_takes_its_own_card_along(make, tmp_path, monkeypatch):
+    real = pictures.Drawers.begin
+
+    def begin(self, light, dark, kinds):
+        if self.workers > 1 and "Dies" in light.text():
+            pool = self._pool or pictures.ProcessPoolExecutor(
+                1, mp_context=pictures.multiprocessing.get_context("spawn")
+            )
+            self._pool = pool
+            self._begun = pictures.PATIENCE
+            return self._waiting(pool.submit(os._exit, 3))
+        return real(self, light, dark, kinds)
+
+    monkeypatch.setattr(pictures.Drawers, "begin", begin)
+    cards = [Card(chart=make.bar_card().chart.properties(title=title), title=title) for title in ("A", "Dies", "B")]
+    built = headspec.build_gallery(cards, tmp_path / "site", workers=2)
+    assert "Dies" in [title for title, _ in built.failed]
+    assert all("a process that draws pictures ended" in reason for _, reason in built.failed)
+    assert (built.folder / "charts" / "a.html").is_file()
+
+
+@pytest.mark.parametrize("workers", [0, -1, True, "2", 1.5])
+def test_workers_are_a_number_of_processes(make, tmp_path, workers):
+    with pytest.raises(DataError, match=r"no number of processes; give 1 or more"):
+        headspec.build_gallery([make.bar_card()], tmp_path / "site", workers=workers)
+
+
 def test_a_rebuild_writes_nothing_and_renders_nothing(make, build, monkeypatch):
     cards = [make.entropy_card(), make.bar_card()]
     first = build(cards)
     before = stamps(first.folder)
-    monkeypatch.setattr(draw, "draw_export", lambda *_: pytest.fail("it renders what is there already"))
+    monkeypatch.setattr(pictures, "draw_export", lambda *_: pytest.fail("it renders what is there already"))
     second = build([make.entropy_card(), make.bar_card()])
     assert (second.pages, second.written, second.removed, second.failed) == (2, 0, 0, [])
     assert stamps(first.folder) == before
@@ -54,8 +95,8 @@ def test_a_rebuild_writes_nothing_and_renders_nothing(make, build, monkeypatch):
 def test_one_changed_card_is_drawn_alone(make, build, monkeypatch):
     build([make.entropy_card(), make.bar_card()])
     drawn = []
-    real = draw.draw_export
-    monkeypatch.setattr(draw, "draw_export", lambda taken: drawn.append(taken) or real(taken))
+    real = pictures.draw_export
+    monkeypatch.setattr(pictures, "draw_export", lambda taken: drawn.append(taken) or real(taken))
     changed = make.bar_card()
     built = build([make.entropy_card(), Card(chart=changed.chart.properties(title="New"), title="Perplexity")])
     assert len(drawn) == 2  # light and dark of the one

@@ -14,7 +14,7 @@ import headspec
 from headspec.catalog import CHARTS
 from headspec.cli import main
 from headspec.errors import DataError
-from headspec.site import draw
+from headspec.site import pictures
 from headspec.site.compare import comparisons
 from headspec.site.maps import side_by_side
 from headspec.site.report import build_report
@@ -138,12 +138,12 @@ def test_only_the_changed_run_is_drawn_again(tmp_path, monkeypatch):
     before = {path: path.stat().st_mtime_ns for path in (first.folder / "charts").glob("one-*")}
     assert len(before) == 6
     drawn = []
-    real = draw.draw_export
-    monkeypatch.setattr(draw, "draw_export", lambda taken: drawn.append(taken) or real(taken))
+    real = pictures.draw_export
+    monkeypatch.setattr(pictures, "draw_export", lambda taken: drawn.append(taken) or real(taken))
     write_tiny(runs[1], seed=7)
     build_report(runs, tmp_path / "site")
-    pictures = {path: stamp for path, stamp in before.items() if path.suffix != ".html"}
-    assert {path: path.stat().st_mtime_ns for path in pictures} == pictures
+    files = {path: stamp for path, stamp in before.items() if path.suffix != ".html"}
+    assert {path: path.stat().st_mtime_ns for path in files} == files
     assert len(drawn) == 2 * 3  # light and dark of its map, the maps side by side, and the difference
 
 

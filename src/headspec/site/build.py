@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import json
 import os
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata, resources
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import headspec
 from headspec.errors import DataError, need
 from headspec.output.bundle import NOTICE, javascript_bundle
 from headspec.output.spec import export
 from headspec.site.cards import Card, Overview, named, slug
-from headspec.site.draw import CODE_LETTERS, Page, draw_card
+from headspec.site.draw import CODE_LETTERS, Page, begin_card
+from headspec.site.pictures import Drawers
 from headspec.site.store import Store, digest
 from headspec.text import clean, count
 
 Progress = Callable[[int, int, str], None]
+T = TypeVar("T")
 
 
 @dataclass
@@ -55,6 +57,7 @@ def build_gallery(
     templates: str | os.PathLike[str] | None = None,
     force: bool = False,
     progress: Progress | None = None,
+    workers: int = 1,
 ) -> Built:
     """Build a static gallery site of charts.
 
@@ -73,6 +76,9 @@ def build_gallery(
         Build into a folder that holds other files; they stay.
     progress
         Called before each card with its number, their count and its title.
+    workers
+        Processes that draw pictures at the same time. A script that asks for several must have its work below
+        ``if __name__ == "__main__":``, as each of them imports it.
 
     Returns
     -------
@@ -96,7 +102,16 @@ def build_gallery(
     1
     """
     all_cards = [_card(item) for item in cards]
-    return build_site(all_cards, folder, title=title, text=text, templates=templates, force=force, progress=progress)
+    return build_site(
+        all_cards,
+        folder,
+        title=title,
+        text=text,
+        templates=templates,
+        force=force,
+        progress=progress,
+        workers=workers,
+    )
 
 
 def build_site(
@@ -109,23 +124,16 @@ def build_site(
     templates: str | os.PathLike[str] | None = None,
     force: bool = False,
     progress: Progress | None = None,
+    workers: int = 1,
 ) -> Built:
     """Build a site of cards and of pages that show several of them together; the arguments are those of `build_gallery`."""
     environment = _environment(templates)
     store = Store(folder, force=force)
     built = Built(Path(folder).expanduser())
-    all_cards = named(cards)
-    pages: list[Page] = []
+    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
+        raise DataError(f"workers={clean(repr(workers))} is no number of processes; give 1 or more")
     try:
-        for number, (name, card) in enumerate(all_cards, 1):
-            if progress is not None:
-                progress(number, len(all_cards), card.title)
-            try:
-                pages.append(draw_card(name, card, store))
-            except Exception as error:  # one card that fails must not take the others with it
-                if isinstance(error, (MemoryError, KeyboardInterrupt)) or _is_disk(error):
-                    raise
-                built.failed.append((card.title, f"{type(error).__name__}: {clean(error)}"))
+        pages, built.failed = _drawn(named(cards), store, progress, workers)
         site = _Site(store, environment, pages, clean(title), clean(text), templates)
         site.write([_shown(overview, pages) for overview in overviews])
     except BaseException:
@@ -135,6 +143,42 @@ def build_site(
     built.notes = [(page.card.title, f"no PDF: {page.missing_pdf}") for page in pages if page.missing_pdf]
     built.written, built.removed = store.finish()
     return built
+
+
+def _drawn(
+    cards: Sequence[tuple[str, Card]], store: Store, progress: Progress | None, workers: int
+) -> tuple[list[Page], list[tuple[str, str]]]:
+    """Return the pages of all cards that can be drawn, and the titles of the others with the reasons."""
+    pages: dict[int, Page] = {}
+    failed: dict[int, tuple[str, str]] = {}
+
+    def attempt(number: int, step: Callable[[], T]) -> T | None:
+        try:
+            return step()
+        except Exception as error:  # one card that fails must not take the others with it
+            if isinstance(error, MemoryError) or _is_disk(error):
+                raise
+            failed[number] = (cards[number][1].title, f"{type(error).__name__}: {clean(error)}")
+            return None
+
+    def finish(number: int, wait: Callable[[], Page]) -> None:
+        page = attempt(number, wait)
+        if page is not None:
+            pages[number] = page
+
+    begun: deque[tuple[int, Callable[[], Page]]] = deque()
+    with Drawers(workers) as drawers:
+        for number, (name, card) in enumerate(cards):
+            if progress is not None:
+                progress(number + 1, len(cards), card.title)
+            wait = attempt(number, lambda name=name, card=card: begin_card(name, card, store, drawers))  # type: ignore[misc]
+            if wait is not None:
+                begun.append((number, wait))
+            while len(begun) > (2 * workers if workers > 1 else 0):  # the charts ahead are held in memory
+                finish(*begun.popleft())
+        while begun:
+            finish(*begun.popleft())
+    return [pages[number] for number in sorted(pages)], [failed[number] for number in sorted(failed)]
 
 
 def _is_disk(error: BaseException) -> bool:

@@ -15,7 +15,7 @@ TEXT = (
 )
 
 
-def build_demo(folder: str | os.PathLike[str]) -> int:
+def build_demo(folder: str | os.PathLike[str], *, workers: int = 1) -> int:
     """Build the gallery, say on the terminal what happens, and return the exit code."""
     scripts = examples(gallery_folder() / "examples")
     cards: list[Card] = []
@@ -32,6 +32,7 @@ def build_demo(folder: str | os.PathLike[str]) -> int:
         title="headspec gallery",
         text=TEXT,
         progress=lambda number, total, title: _say(f"[{number}/{total}] drawing {title}"),
+        workers=workers,
     )
     failed += built.failed
     for title, reason in failed:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
 
 import headspec
-from headspec.errors import HeadspecWarning, RenderError
+from headspec.errors import RenderError
 from headspec.output.check import check_marks, check_safe
 from headspec.output.jsontext import compact, layout
 from headspec.output.page import SVG_MARKS, script_json
-from headspec.output.render import Drawing, draw_export
-from headspec.output.spec import Export, export
+from headspec.output.spec import export
 from headspec.output.table import table_of
 from headspec.output.themes import theme_dict
 from headspec.site.cards import Card, signature_of
+from headspec.site.pictures import KINDS, Drawers
 from headspec.site.store import Store, digest
-from headspec.site.thumbs import thumbnail, without_title
 from headspec.text import clean
 
 EDITOR_LIMIT = 6_000
@@ -48,83 +46,51 @@ class Page:
     missing_pdf: str = ""
 
 
-class _Pictures:
-    """The drawings of a chart, each made once and only if a file of it is not there yet."""
-
-    def __init__(self, light: Export, dark: Export) -> None:
-        self._exports = {"light": light, "dark": dark}
-        self._drawn: dict[str, Drawing] = {}
-
-    def __call__(self, theme: str) -> Drawing:
-        if theme not in self._drawn:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", HeadspecWarning)  # a gallery of many pictures repeats them
-                self._drawn[theme] = draw_export(self._exports[theme])
-        return self._drawn[theme]
-
-    def png(self, theme: str, scale: int) -> bytes:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", HeadspecWarning)
-            return self(theme).to_png(scale=scale)
-
-    def thumbnail(self, theme: str) -> bytes:
-        drawing = self(theme)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", HeadspecWarning)
-            return thumbnail(replace(drawing, text=without_title(drawing.text)).to_png(scale=1))
-
-    def pdf(self) -> bytes:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", HeadspecWarning)
-            return self("light").to_pdf()
-
-
-def draw_card(name: str, card: Card, store: Store) -> Page:
-    """Render a card's files, those that changed, and return what its page needs."""
+def begin_card(name: str, card: Card, store: Store, drawers: Drawers) -> Callable[[], Page]:
+    """Begin to render a card's files, those that changed; return what waits for them and gives what the page needs."""
     bare = export(card.chart, theme={})
     light, dark = (bare.themed(theme_dict(card.theme or theme)) for theme in ("light", "dark"))
     check_safe(light)
     marks = check_marks(light).marks
-    spec = layout(bare.spec, {key: item.lines or item.text for key, item in bare.datasets.items()}, pretty=True)
     key = digest(
         light.text(), compact(dark.spec), headspec.__version__, metadata.version("vl-convert-python"), _DRAWN_BY
     )
-    picture = _Pictures(light, dark)
-    base = f"charts/{name}"
-    files: dict[str, Callable[[], str | bytes]] = {
-        f"{base}.png": lambda: picture.png("light", 2),
-        f"{base}.svg": lambda: picture("light").to_svg(),
-        f"{base}.pdf": picture.pdf,
-        f"thumbs/{name}-light.png": lambda: picture.thumbnail("light"),
-        f"thumbs/{name}-dark.png": lambda: picture.thumbnail("dark"),
-    }
-    missing = ""
-    for path, make in files.items():
-        try:
-            store.made(path, key, make)
-        except RenderError as error:
-            if not path.endswith(".pdf") or isinstance(error.__cause__, OSError):
-                raise
-            missing = str(error)  # the renderer has no way to put some fonts into a PDF, those of emoji for one
-    store.put(f"{base}.vl.json", spec)
-    table = table_of(bare.datasets)
-    store.put(f"{base}.csv", table.to_csv(index=False, lineterminator="\n"))
-    size = _png_size(store, f"{base}.png")
-    dark_only = {item: value for item, value in dark.spec.items() if value != light.spec.get(item)}
-    rest = compact({"dark": dark_only, "renderer": "svg" if marks <= SVG_MARKS else "canvas"})
-    return Page(
-        name=name,
-        card=card,
-        summary=str(light.spec["description"]),
-        spec=spec,
-        payload=script_json(f'{rest[:-1]},"spec":{light.text()}}}'),
-        table=_table(table),
-        size=(size[0] // 2, size[1] // 2),
-        thumb=_png_size(store, f"thumbs/{name}-light.png"),
-        editor=_editor(card.chart, len(bare.text())),
-        signature=signature_of(card.code),
-        missing_pdf=missing,
-    )
+    paths = {kind: f"charts/{name}.{kind}" for kind in ("png", "svg", "pdf")}
+    paths |= {f"thumb-{theme}": f"thumbs/{name}-{theme}.png" for theme in ("light", "dark")}
+    wanted = [kind for kind in KINDS if not store.is_made(paths[kind], key)]
+    drawn = drawers.begin(light, dark, wanted)
+
+    def finish() -> Page:
+        pictures = drawn()
+        for kind, path in paths.items():
+            picture = pictures.get(kind)
+            if picture is None:
+                store.keep(path)
+            elif not isinstance(picture, RenderError):
+                store.put(path, picture, key=key)
+        missing = pictures.get("pdf")
+        spec = layout(bare.spec, {key: item.lines or item.text for key, item in bare.datasets.items()}, pretty=True)
+        store.put(f"charts/{name}.vl.json", spec)
+        table = table_of(bare.datasets)
+        store.put(f"charts/{name}.csv", table.to_csv(index=False, lineterminator="\n"))
+        size = _png_size(store, paths["png"])
+        dark_only = {item: value for item, value in dark.spec.items() if value != light.spec.get(item)}
+        rest = compact({"dark": dark_only, "renderer": "svg" if marks <= SVG_MARKS else "canvas"})
+        return Page(
+            name=name,
+            card=card,
+            summary=str(light.spec["description"]),
+            spec=spec,
+            payload=script_json(f'{rest[:-1]},"spec":{light.text()}}}'),
+            table=_table(table),
+            size=(size[0] // 2, size[1] // 2),
+            thumb=_png_size(store, paths["thumb-light"]),
+            editor=_editor(card.chart, len(bare.text())),
+            signature=signature_of(card.code),
+            missing_pdf=str(missing) if isinstance(missing, RenderError) else "",
+        )
+
+    return finish
 
 
 def _png_size(store: Store, path: str) -> tuple[int, int]:

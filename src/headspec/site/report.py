@@ -32,6 +32,7 @@ def build_report(
     templates: str | os.PathLike[str] | None = None,
     force: bool = False,
     say: Say = lambda _: None,
+    workers: int = 1,
 ) -> Built:
     """Build a site of the runs in some folders.
 
@@ -39,7 +40,7 @@ def build_report(
     ----------
     folders
         Run folders (see `headspec.sources.run_folder.read_run`).
-    folder, title, templates, force
+    folder, title, templates, force, workers
         As in `headspec.build_gallery`.
     say
         Called with each line of the build log.
@@ -91,6 +92,7 @@ def build_report(
         templates=templates,
         force=force,
         progress=lambda place, all_of, name: say(f"[{place}/{all_of}] drawing {clean(name)}"),
+        workers=workers,
     )
     built.failed[:0] = failed
     return built

@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
@@ -74,13 +73,9 @@ class Store:
             ) from error
         self._staged.add(path)
 
-    def made(self, path: str, key: str, make: Callable[[], str | bytes]) -> bool:
-        """Have a file that costs something to make: it is made anew only if `key` changed. Tell whether it was."""
-        if self.is_made(path, key):
-            self._new[path] = dict(self._old[path])
-            return False
-        self.put(path, make(), key=key)
-        return True
+    def keep(self, path: str) -> None:
+        """Have a file as the last build made it."""
+        self._new[path] = dict(self._old[path])
 
     def is_made(self, path: str, key: str) -> bool:
         """Tell whether the last build made a file of the same key, and it is still as it was."""

@@ -63,6 +63,14 @@ def test_what_begins_with_something_picked_or_moves_a_scale_stays() -> None:
     np.testing.assert_array_equal(pixels_of(zoomed, silent=True), pixels_of(zoomed, silent=False))
 
 
+@pytest.mark.parametrize("empty", [True, False])
+def test_a_field_that_only_what_is_picked_shows_keeps_its_legend_and_its_lines(empty: bool) -> None:
+    pick = alt.selection_point(name="pick", fields=["kind"], empty=empty)
+    colour = alt.when(pick).then("kind:N").otherwise(alt.value("grey"))
+    chart = alt.Chart(ROWS).mark_line().encode(x="x:Q", y="y:Q", color=colour).add_params(pick)
+    np.testing.assert_array_equal(pixels_of(chart, silent=True), pixels_of(chart, silent=False))
+
+
 def test_a_tooltip_that_groups_rows_stays() -> None:
     chart = alt.Chart(ROWS).mark_bar().encode(x="mean(y):Q", tooltip="kind:N")
     assert find(still(export(chart).spec), "tooltip")

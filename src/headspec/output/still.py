@@ -63,8 +63,8 @@ def _unpicked(node: dict[str, Any], idle: set[str]) -> dict[str, Any]:
             continue
         holds = condition.get("empty", True)
         shown, other = (condition, out) if holds else (out, condition)
-        if _greater(other.get("value"), shown.get("value")):
-            return node  # a legend has the greatest opacity of all
+        if "field" in other or _greater(other.get("value"), shown.get("value")):
+            return node  # its field has a legend and tells lines apart; a legend has the greatest opacity of all
         if holds:
             out = {key: item for key, item in condition.items() if key not in ("param", "empty")}
             break

@@ -201,6 +201,12 @@ def test_exact_cells_have_a_bound() -> None:
         headspec.visualize_attention_matrix(np.ones((500, 500)), size=8)
 
 
+@pytest.mark.parametrize("size", [20, 300])
+def test_padding_does_not_hide_that_a_head_is_causal(size: int) -> None:
+    chart = headspec.visualize_attention_matrix(causal(size), attention_mask=np.arange(size) < size - 5, causal=True)
+    assert "later keys get no weight and are left blank" in " ".join(chart.to_dict()["title"]["subtitle"])
+
+
 def test_causal_is_checked() -> None:
     with pytest.raises(DataError, match="gives weight to a later key"):
         headspec.visualize_attention_matrix(full(5, 5), causal=True)

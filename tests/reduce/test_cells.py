@@ -68,6 +68,16 @@ def test_later_keys_are_found(offset: int, causal: bool) -> None:
     assert pool_matrix(np.tril(np.ones((333, 300)), -40), 100).causal is False
 
 
+def test_nan_and_padding_are_no_weight_to_a_later_key() -> None:
+    real = np.arange(333) < 320
+    assert pool_matrix(np.tril(np.ones((333, 333))), 100, mask=(real, real)).causal
+    gone = np.tril(np.ones((333, 333)))
+    gone[2, 7] = gone[2, 300] = np.nan
+    assert pool_matrix(gone, 100).causal
+    gone[2, 8] = 0.1
+    assert not pool_matrix(gone, 100).causal
+
+
 class Chunked:
     """An array that is only ever read in slices of rows, as memory-mapped and chunked ones are."""
 

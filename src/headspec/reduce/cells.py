@@ -201,10 +201,14 @@ def _no_later(slab: NumpyArray, start: int, top: Floats | None, wide: int) -> bo
         if top[:, -(-end // wide) :].any():
             return False
         whole = min(-(-end // wide) * wide, whole)
-    if np.any(slab[:, end:whole]):
+    if any_weight(slab[:, end:whole]):
         return False
-    square = slab[:, start:end]
-    return not np.any(np.triu(np.nan_to_num(square), 1))
+    return not any_weight(np.triu(slab[:, start:end], 1))
+
+
+def any_weight(values: NumpyArray) -> bool:
+    """Tell whether a value is not 0; NaN is no weight."""
+    return bool(values.any()) and bool(np.any((values != 0) & ~np.isnan(values)))
 
 
 def _locate(

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from headspec.arrays import NumpyArray, to_numpy
 from headspec.errors import DataError
-from headspec.reduce.cells import Pooling, block_size
+from headspec.reduce.cells import Pooling, any_weight, block_size
 from headspec.stored import Meter
 from headspec.text import clean
 
@@ -259,7 +259,7 @@ def _looks_back(data: NumpyArray, top: NumpyArray, block: int, rows: slice, *, c
     Where the data is `clean` (finite and nowhere negative) the maxima of blocks, `top`, settle most of it.
     """
     if rows.start or rows.stop < data.shape[2]:
-        return not (_any(data[:, :, rows.stop :]) or _later(data[:, :, rows]))
+        return not (any_weight(data[:, :, rows.stop :]) or _later(data[:, :, rows]))
     if not clean or block == 1:
         return not _later(data)
     if _later(top):
@@ -281,18 +281,14 @@ def _later(heads: NumpyArray) -> bool:
     if heads.shape[1] > 64:  # in bands, so that what is copied stays small, and the first weight ends it
         half = heads.shape[1] // 2
         corner = heads[:, :half, half:]
-        return _any(corner) or _later(heads[:, :half, :half]) or _later(heads[:, half:, half:])
-    return _any(heads[:, *_above(heads.shape[1])])
+        return any_weight(corner) or _later(heads[:, :half, :half]) or _later(heads[:, half:, half:])
+    return any_weight(heads[:, *_above(heads.shape[1])])
 
 
 @functools.lru_cache(maxsize=64)
 def _above(size: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return the indices above the diagonal."""
     return np.triu_indices(size, 1)
-
-
-def _any(values: NumpyArray) -> bool:
-    return bool(values.any()) and bool(np.any((values != 0) & ~np.isnan(values)))
 
 
 def assemble(

@@ -28,7 +28,7 @@ COLUMNS: dict[str, Any] = {
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.data(), st.integers(0, 6), st.lists(st.sampled_from(sorted(COLUMNS)), max_size=6))
+@given(st.data(), st.integers(0, 6), st.lists(st.sampled_from(sorted(COLUMNS)), min_size=1, max_size=6))
 def test_the_rows_of_plain_columns_are_those_that_altair_makes(data: Any, rows: int, kinds: list[str]) -> None:
     frame = pd.DataFrame(
         {
@@ -51,6 +51,7 @@ def test_the_rows_of_plain_columns_are_those_that_altair_makes(data: Any, rows: 
 @pytest.mark.parametrize(
     "frame",
     [
+        pd.DataFrame(index=range(3)),  # rows that are drawn, without a cell
         pd.DataFrame({0: [1]}),
         pd.DataFrame([[1, 2]], columns=["a", "a"]),
         pd.DataFrame({"a": [1]}, index=pd.MultiIndex.from_tuples([(0, 1)])),

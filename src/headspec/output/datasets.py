@@ -151,7 +151,7 @@ def plain_rows(data: Any) -> list[dict[str, Any]] | None:
     if type(data) is not pd.DataFrame or isinstance(data.index, pd.MultiIndex):
         return None
     names = data.columns.tolist()
-    if not all(type(name) is str for name in names) or len(set(names)) < len(names):
+    if not names or not all(type(name) is str for name in names) or len(set(names)) < len(names):
         return None
     columns = []
     for _, column in data.items():

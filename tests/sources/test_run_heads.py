@@ -98,6 +98,16 @@ def test_a_table_that_contradicts_itself_is_named_with_the_reason(tmp_path, chan
     assert reason in said
 
 
+def test_steps_that_are_text_are_not_put_in_the_order_of_text(tmp_path):
+    np.save(tmp_path / "entropy.npy", np.ones((2, 3)))
+    table = rows()
+    table["step"] = table["step"].astype(str)
+    (tmp_path / "heads.json").write_text(table.to_json(orient="records"), encoding="utf-8")
+    ((file, said),) = read_run(tmp_path).unused
+    assert file == "heads.json"
+    assert "'step' has cells that are no numbers" in said
+
+
 # --- checkpoints -------------------------------------------------------------------------------------------------------------
 
 

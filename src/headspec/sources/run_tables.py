@@ -76,8 +76,11 @@ def take_heads(run: Run, file: str, frame: pd.DataFrame, about: FileConfig) -> N
     """Take a long table of heads: a map for each measure, or its values over the steps where it has several."""
     from headspec.tables.heads import heads_table
 
-    steps = pd.to_numeric(frame["step"], errors="coerce") if "step" in frame.columns else None
-    if steps is not None and not np.isfinite(steps).all():
+    steps = frame["step"] if "step" in frame.columns else None
+    known = steps is None or (  # of text, "1000" would come before "500"
+        pd.api.types.is_numeric_dtype(steps) and bool(np.isfinite(steps.to_numpy(np.float64, na_value=np.nan)).all())
+    )
+    if not known:
         raise DataError("its column 'step' has cells that are no numbers")
     table = heads_table(frame, name="it")
     if table["layer"].max() >= MOST_LAYERS or table["head"].max() >= MOST_HEADS:

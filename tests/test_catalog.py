@@ -153,6 +153,21 @@ def test_the_same_call_gives_the_same_bytes(name: str, charts: dict[str, Any]) -
     assert headspec.to_json(sample(name)) == headspec.to_json(charts[name])
 
 
+def parts_of(part: Any) -> list[Any]:
+    """Return all objects of Altair's that a chart is made of."""
+    if isinstance(part, alt.SchemaBase):
+        return [part, *parts_of(list(part._kwds.values()))]
+    inner = part.values() if isinstance(part, dict) else part if isinstance(part, (list, tuple)) else ()
+    return [found for item in inner for found in parts_of(item)]
+
+
+@each_chart
+def test_what_is_written_into_a_chart_reaches_no_other(name: str, charts: dict[str, Any]) -> None:
+    of_this = parts_of(charts[name])
+    assert len(of_this) > 20
+    assert not {id(part) for part in of_this} & {id(part) for part in parts_of(sample(name))}
+
+
 @each_chart
 def test_a_chart_goes_beside_another_and_keeps_its_own_scale(name: str, charts: dict[str, Any]) -> None:
     other = headspec.visualize_entropy_heatmap(np.arange(4.0).reshape(2, 2) * 100)

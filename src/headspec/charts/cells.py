@@ -16,7 +16,7 @@ import pandas as pd
 
 from headspec.charts import parts
 from headspec.charts.describe import GLYPHS
-from headspec.charts.specs import new
+from headspec.charts.specs import filled, independent, new
 from headspec.errors import DataError
 from headspec.reduce.palette import ColourScale, dark_ink_range
 from headspec.tables.heads import KINDS, STATES, those_of
@@ -134,11 +134,9 @@ def head_map(
 
 def own_scales(chart: Any) -> alt.LayerChart:
     """Return a map that shares no scale with a chart beside it: a state there would take another one's look here."""
-    own = new(alt.ScaleResolveMap, **dict.fromkeys(("color", "fill", "stroke", "shape"), "independent"))
+    own = independent("scale", "color", "fill", "stroke", "shape")
     # set on the chart, which is ours until it is returned: `resolve_scale` would copy all of it
-    if chart.resolve is alt.Undefined:
-        chart.resolve = alt.Resolve()
-    chart.resolve["scale"] = own
+    chart.resolve = own if chart.resolve is alt.Undefined else filled(chart.resolve, scale=own["scale"])
     return narrow(chart)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 import altair as alt
 
@@ -17,6 +17,7 @@ T = TypeVar("T")
 _MARK, _UNIT, _LAYERS = alt.MarkDef(type="point"), alt.UnitSpec(mark="point"), alt.LayerSpec(layer=[])
 _FILTER, _FLATTEN = alt.FilterTransform(filter="true"), alt.FlattenTransform(flatten=["_"])
 _CALCULATE = alt.CalculateTransform(**{"calculate": "true", "as": "_"})
+_ONE = alt.SampleTransform(sample=1)
 _FACET = alt.FacetSpec(spec=_UNIT, facet=alt.FacetMapping())
 _SELECTION = alt.TopLevelSelectionParameter(name="_", select="point")
 
@@ -76,6 +77,13 @@ def layers(*parts: Any, steps: Sequence[Any] = (), **more: Any) -> alt.LayerSpec
     return filled(spec, transform=list(steps)) if steps else spec
 
 
+def independent(what: Literal["scale", "axis"], *channels: str) -> alt.Resolve:
+    """Return that the parts of a chart have these scales or axes each for itself; a chart may be handed out with it."""
+    kind = alt.ScaleResolveMap if what == "scale" else alt.AxisResolveMap
+    own: alt.Resolve = new(alt.Resolve, **{what: new(kind, **dict.fromkeys(channels, "independent"))})
+    return own
+
+
 def digest(*what: Any) -> str:
     """Return a name for what a chart draws, another one for all else: Altair names views so, by the whole chart."""
     return hashlib.blake2b(repr(what).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
@@ -109,8 +117,9 @@ def flatten(*names: str) -> Any:
     return another(_FLATTEN, flatten=list(names))
 
 
-ONE = alt.SampleTransform(sample=1)
-"""Keeps one row, whichever, for marks that hold constants."""
+def one_row() -> alt.SampleTransform:
+    """Return the transform that keeps one row, whichever, for marks that hold constants."""
+    return another(_ONE)
 
 
 def at(value: float) -> Any:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from headspec.charts import parts
 from headspec.charts.describe import sentence
-from headspec.charts.specs import ONE, digest, filled, flatten, layers, pixel, selection, unit
+from headspec.charts.specs import digest, filled, flatten, independent, layers, one_row, pixel, selection, unit
 from headspec.charts.strategy_frame import said
 from headspec.charts.summary_effects import effects_panel
 from headspec.charts.summary_frame import Stages, View, absent, lay_out, list_columns, look, packed
@@ -107,7 +107,7 @@ def plot_experiment_summary(
     owner = f"view_{digest(*(frame.to_dict('list') for frame in frames), view.select, width)}_0"
     blocks = [_block(groups, view, frame, leads if not place else "", owner) for place, frame in enumerate(frames)]
     notes = summary_notes(groups, view, layout)
-    page = blocks[0] if len(blocks) == 1 else filled(alt.VConcatChart(), vconcat=blocks, spacing=22, resolve=_RESOLVED)
+    page = blocks[0] if len(blocks) == 1 else filled(alt.VConcatChart(), vconcat=blocks, spacing=22, resolve=_own())
     if leads:
         page.params = [selection(parts.legend_filter(view.select, "strategy"), owner)]
     text = sentence(clean(title or "Pruning experiment"), *summary_text(groups), said(notes))
@@ -140,12 +140,12 @@ def _block(groups: Groups, view: View, frame: pd.DataFrame, leads: str, owner: s
             panels.append(draw(Section(frame, not named, leads, owner, view)))
             named = True
     flat = flatten(*list_columns(frame))
-    return filled(alt.VConcatChart(data=frame), transform=[flat], vconcat=panels, spacing=18, resolve=_RESOLVED)
+    return filled(alt.VConcatChart(data=frame), transform=[flat], vconcat=panels, spacing=18, resolve=_own())
 
 
-_CHANNELS: Any = dict.fromkeys(("color", "fill", "shape", "size", "xOffset"), "independent")
-_RESOLVED = alt.Resolve(scale=alt.ScaleResolveMap(**_CHANNELS))
-"""Keeps each panel's scales to itself: beside another chart none is shared, and offsets fit bands of other widths."""
+def _own() -> alt.Resolve:
+    """Keep each panel's scales to itself: beside another chart none is shared, and offsets fit bands of other widths."""
+    return independent("scale", "color", "fill", "shape", "size", "xOffset")
 
 
 _PANELS: tuple[tuple[str, Any, str], ...] = (
@@ -158,5 +158,5 @@ _PANELS: tuple[tuple[str, Any, str], ...] = (
 
 def _placeholder(text: str, width: int) -> Any:
     words = {"style": "headspec-muted", "align": "left", "fontSize": 11}
-    marks = unit("text", steps=[ONE], mark=words, x=pixel(0), y=pixel(12), text=pixel(text))
+    marks = unit("text", steps=[one_row()], mark=words, x=pixel(0), y=pixel(12), text=pixel(text))
     return layers(marks, width=width, height=24)

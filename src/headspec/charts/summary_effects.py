@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headspec.charts.ranges import significant
-from headspec.charts.specs import ONE, calculate, flatten, keep, layers, new, pixel, unit
+from headspec.charts.specs import calculate, flatten, keep, layers, new, one_row, pixel, unit
 from headspec.charts.summary_frame import View
 from headspec.charts.summary_parts import (
     AXIS,
@@ -72,14 +72,14 @@ def _quadrants(view: View) -> list[Any]:
     inside = (tuning >= ty.low) & (tuning <= ty.high)
     dots = {"style": "headspec-rule", "strokeDash": [1, 3], "aria": False}
     places = {"_ex": str(_figures(pruning[inside][::2])), "_ey": str(_figures(tuning[inside][::2]))}
-    steps = [ONE, *calculate(**places), flatten("_ex", "_ey")]
+    steps = [one_row(), *calculate(**places), flatten("_ex", "_ey")]
     even = unit("line", steps=steps, mark=dots, x=alt.X("_ex:Q"), y=alt.Y("_ey:Q"))
     # one layer of four texts, beside the line of no change rather than in the far corners, where the points lie
     level = round(HEIGHT * (1 - float(ty.share(0.0))))
     names = ("helped,\\nthen hurt", "hurt twice", "helped\\ntwice", "hurt, then repaired")
     across, down = [4, width - 4, 4, width - 4], [level - 25, 4, HEIGHT - 26, level + 5]
     cells = "[{}]".format(",".join(f"'{name}'" for name in names))
-    steps = [ONE, *calculate(_name=cells, _nx=str(across), _ny=str(down)), flatten("_name", "_nx", "_ny")]
+    steps = [one_row(), *calculate(_name=cells, _nx=str(across), _ny=str(down)), flatten("_name", "_nx", "_ny")]
     align = alt.ExprRef(expr=f"datum._nx > {width / 2:g} ? 'right' : 'left'")
     form = {"style": "headspec-muted", "fontSize": 9, "align": align, "baseline": "top", "lineBreak": "\n"}
     where = {"x": alt.X("_nx:Q", scale=None), "y": alt.Y("_ny:Q", scale=None)}

@@ -10,7 +10,20 @@ import pandas as pd
 
 from headspec.charts import parts
 from headspec.charts.ranges import Bent
-from headspec.charts.specs import ONE, another, at, calculate, facet, filled, keep, layers, new, pixel, unit
+from headspec.charts.specs import (
+    another,
+    at,
+    calculate,
+    facet,
+    filled,
+    independent,
+    keep,
+    layers,
+    new,
+    one_row,
+    pixel,
+    unit,
+)
 from headspec.charts.summary_frame import GAP, View
 
 # How a number is written whatever its size, at the edge of a panel and in the cells of the strip.
@@ -21,7 +34,6 @@ CROSS = {"shape": parts.CROSS, "size": 50, "strokeWidth": 2, "filled": False, "o
 EDGE = 5
 """Pixels from the edge of a panel at which what lies beyond it is marked."""
 _TITLE = alt.TitleParams(text="")
-_OWN_Y = alt.Resolve(scale=alt.ScaleResolveMap(y="independent"))
 
 
 class Section(NamedTuple):
@@ -203,13 +215,13 @@ def panel_of(
     panel = facet(inner, columns, alt.Undefined if row is None else row, spacing=spacing, bounds="flush", title=heading)
     if before:
         filled(panel, transform=before)
-    return filled(panel, resolve=_OWN_Y) if own_y else panel
+    return filled(panel, resolve=independent("scale", "y")) if own_y else panel
 
 
 def rule_at(value: float, *, channel: str = "y", dash: bool = False) -> Any:
     """Return a line across a panel."""
     style: dict[str, Any] = {"style": "headspec-rule", "aria": False} | ({"strokeDash": [4, 3]} if dash else {})
-    return unit("rule", steps=[ONE], mark=style, **{channel: at(value)})
+    return unit("rule", steps=[one_row()], mark=style, **{channel: at(value)})
 
 
 def words_of(section: Section, panel: str, test: str = "true") -> list[Any]:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from headspec.arrays import kind_of
 from headspec.charts import parts
-from headspec.charts.specs import filled, layers
+from headspec.charts.specs import filled, independent, layers
 from headspec.charts.training_axes import FOOT, AxisType, ValueAxis, value_axis
 from headspec.charts.training_panels import Shared, events_panel, line_panel
 from headspec.charts.training_rows import (
@@ -39,8 +39,7 @@ from headspec.text import clean, count, listing
 _ORDER = ("loss", "heads", "sparsity", "perplexity")
 _HEIGHTS = {"loss": 1.0, "heads": 0.5, "sparsity": 0.45, "perplexity": 0.7}
 _OTHERS = 6
-_LOOKS: Any = dict.fromkeys(("color", "stroke", "fill", "shape", "size", "strokeDash"), "independent")
-_OWN_LOOKS = alt.Resolve(scale=alt.ScaleResolveMap(**_LOOKS))
+_LOOKS = ("color", "stroke", "fill", "shape", "size", "strokeDash")
 
 
 def visualize_training_progress(
@@ -80,7 +79,7 @@ def visualize_training_progress(
     metrics
         The metrics to draw, in this order; by default those whose names say loss, sparsity or perplexity, with
         ``pruned_heads`` and ``revived_heads``. Losses share a panel. Counts of pruned heads are those of each row; one that
-        is proportional to the sparsity wherever it is measured is taken for the heads pruned so far, and its changes drawn.
+        is proportional to a sparsity in every row that counts them is taken for the heads pruned so far, and its changes drawn.
     scales
         ``{"loss": "log"}``: the axis of a panel (``"loss"``, ``"sparsity"``, ``"perplexity"`` or another metric), where it is
         not to be decided by the data. A forced linear axis reaches every value.
@@ -212,7 +211,8 @@ def _stacked(panels: Sequence[alt.LayerChart]) -> alt.VConcatChart:
                 known.views = [*known.views, *param.views]
         size = {"width": panel.width, "height": panel.height}
         inner.append(filled(layers(*panel.layer, **size), resolve=panel.resolve))
-    return filled(alt.VConcatChart(), vconcat=inner, params=list(params.values()), spacing=8, resolve=_OWN_LOOKS)
+    own_looks = independent("scale", *_LOOKS)
+    return filled(alt.VConcatChart(), vconcat=inner, params=list(params.values()), spacing=8, resolve=own_looks)
 
 
 def _axes(

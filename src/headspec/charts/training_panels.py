@@ -15,7 +15,20 @@ import numpy as np
 import pandas as pd
 
 from headspec.charts import parts
-from headspec.charts.specs import another, at, calculate, chart, filled, flatten, keep, new, pixel, selection, where
+from headspec.charts.specs import (
+    another,
+    at,
+    calculate,
+    chart,
+    filled,
+    flatten,
+    independent,
+    keep,
+    new,
+    pixel,
+    selection,
+    where,
+)
 from headspec.charts.training_axes import FOOT, LANE, NAMES, ValueAxis, altair_axis, count_ticks, ticks
 from headspec.charts.training_rows import Line, crowded
 
@@ -24,7 +37,6 @@ NO_NUMBER = "M-.75,0A.75,.75,0,1,1,.75,0A.75,.75,0,1,1,-.75,0M-.53,.53L.53,-.53"
 DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3]]
 FADED = 0.12
 GREY = parts.CATEGORY_COLOURS[7]
-OWN_STEPS = alt.Resolve(axis=alt.AxisResolveMap(x="independent"))
 
 
 @dataclass(frozen=True)
@@ -343,4 +355,4 @@ def _panel(
     zoomed.name = f"{shared.views}_{place}"  # ending in the place, as Altair would number it in a stack
     params = [selection(item, zoomed.name) for item in (*own, shared.zooming)]
     size = {"width": shared.width, "height": height}
-    return filled(alt.LayerChart(), layer=layers, params=params, resolve=OWN_STEPS, **size)
+    return filled(alt.LayerChart(), layer=layers, params=params, resolve=independent("axis", "x"), **size)

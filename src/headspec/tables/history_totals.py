@@ -16,8 +16,8 @@ SAME = 0.02
 def changes_of_totals(series: Sequence[Series], *, but: Collection[str] = ()) -> tuple[list[Series], list[str]]:
     """Return the series with running totals of pruned heads replaced by their changes, and the runs that had one.
 
-    A count that is proportional to the sparsity of its row wherever either is not zero, in two rows or more, is the number
-    of heads that are pruned now: prunings of a row would be proportional to the change of sparsity. Where it falls, heads
+    A count that is proportional to the sparsity of its row in every row, in two of them or more not zero, is the
+    number of heads that are pruned now: prunings of a row would be proportional to the change of sparsity. Where it falls, heads
     were revived, unless the history counts those itself. Other counts stay as they are.
 
     Parameters
@@ -44,7 +44,7 @@ def changes_of_totals(series: Sequence[Series], *, but: Collection[str] = ()) ->
 
 
 def _follows(counts: Series, rate: Series) -> bool:
-    """Tell whether counts are the same multiple of a rate in every row that has both."""
+    """Tell whether counts are the same multiple of a rate, which every row that has one has too."""
     _, here, there = np.intersect1d(counts.step, rate.step, assume_unique=True, return_indices=True)
     count, share = counts.value[here], rate.value[there]
     if len(here) < len(counts.step) or not (np.isfinite(count).all() and np.isfinite(share).all()):

@@ -36,23 +36,45 @@ def write(folder: Path, shape: tuple[int, int], weights: np.ndarray | None = Non
     return folder
 
 
+def moved(before: object, after: object, **options: object) -> list[list[float]]:
+    return [heads.tolist() for heads in attention_moved(before, after, **options).values()]
+
+
 def test_the_share_that_moved_is_the_total_variation():
-    assert (attention_moved(layers(UNIFORM), layers(UNIFORM)) == 0).all()
-    assert (attention_moved(layers(looking_at(0)), layers(looking_at(3))) == 1).all()
+    assert moved(layers(UNIFORM), layers(UNIFORM)) == [[0.0] * 3] * 2
+    assert moved(layers(looking_at(0)), layers(looking_at(3))) == [[1.0] * 3] * 2
     # from a quarter on each key to one key: three quarters move
-    assert attention_moved(layers(UNIFORM), layers(looking_at(2))).tolist() == [[0.75] * 3] * 2
-    padded = looking_at(2)
-    padded[1, 0, 2:] = np.nan  # queries that are left out
-    padded[1, 1] = np.nan
-    moved = attention_moved(layers(UNIFORM), layers(padded))
-    assert moved[1, 0] == 0.75
-    assert np.isnan(moved[1, 1])
+    assert moved(layers(UNIFORM), layers(looking_at(2))) == [[0.75] * 3] * 2
+    gone = looking_at(2)
+    gone[1, 0, 2:] = np.nan  # queries that are left out
+    gone[1, 1] = np.nan
+    gone[1, 2, 0, 0] = np.inf
+    found = moved(layers(UNIFORM), layers(gone))
+    assert found[1][0] == found[1][2] == 0.75
+    assert np.isnan(found[1][1])
+
+
+def test_layers_keep_their_ids_and_their_own_number_of_heads():
+    before = {3: UNIFORM[:1], 7: UNIFORM[1:, :2]}
+    found = attention_moved(before, {3: looking_at(1)[:1], 7: UNIFORM[1:, :2]})
+    assert {layer: heads.tolist() for layer, heads in found.items()} == {3: [0.75] * 3, 7: [0.0] * 2}
+    with pytest.raises(DataError, match="before has the layers 3 and 7 and after 0 and 1"):
+        attention_moved(before, layers(UNIFORM))
+
+
+def test_padding_does_not_move():
+    after = UNIFORM.copy()
+    after[:, :, 2:] = looking_at(0)[:, :, 2:]  # only the queries that are padding look elsewhere
+    assert moved(layers(UNIFORM), layers(after)) == [[0.375] * 3] * 2
+    assert moved(layers(UNIFORM), layers(after), attention_mask=[1, 1, 0, 0]) == [[0.0] * 3] * 2
+    chart = changed_weights(layers(UNIFORM), layers(after), 0, 0, title="T", attention_mask=[1, 1, 0, 0])
+    assert "From 0 (query 0, key 0) to 0 (query 0, key 0)" in headspec.summary(chart)
 
 
 def test_the_batch_says_which_sequence_moved():
     both = np.stack([UNIFORM, looking_at(1)], axis=1)  # [layer, batch, head, query, key]
-    assert (attention_moved(tuple(both), layers(UNIFORM), batch=(0, 0)) == 0).all()
-    assert (attention_moved(tuple(both), layers(UNIFORM), batch=(1, 0)) == 0.75).all()
+    assert moved(tuple(both), layers(UNIFORM), batch=(0, 0)) == [[0.0] * 3] * 2
+    assert moved(tuple(both), layers(UNIFORM), batch=(1, 0)) == [[0.75] * 3] * 2
 
 
 def test_attention_of_another_size_has_no_difference():
@@ -60,6 +82,13 @@ def test_attention_of_another_size_has_no_difference():
         attention_moved(layers(UNIFORM), layers(np.full((2, 3, 5, 5), 0.2)))
     with pytest.raises(DataError, match="attentions is empty"):
         attention_side_by_side({}, title="T")
+
+
+def test_a_weight_that_is_infinite_takes_no_part_in_the_shared_colours():
+    broken = UNIFORM.copy()
+    broken[0, 0, 1, 1] = np.inf
+    chart = attention_side_by_side({"one": layers(UNIFORM), "two": layers(broken)}, title="T")
+    assert "up to 0.25" in headspec.summary(chart)
 
 
 def test_what_changed_is_said_by_its_tokens():
@@ -93,6 +122,33 @@ def test_attention_is_compared_where_text_and_heads_agree(tmp_path, tokens, othe
     assert titles == [*wanted, "Weights that changed: bb − a, attention"][:found]
 
 
+def test_events_mark_the_heads_of_runs_that_hold_attention_alone(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        np.savez(tmp_path / name / "attention.npz", attention=UNIFORM[:, None])
+        (tmp_path / name / "events.csv").write_text("step,layer,head,event\n5,1,2,pruned\n", encoding="utf-8")
+    card = next(iter(comparisons([read_run(tmp_path / name) for name in ("a", "b")]))).make()
+    assert headspec.summary(card.chart).count("1 head pruned (L1 H2)") == 2
+
+
 def test_maps_side_by_side_have_one_legend():
     spec = headspec.to_json(side_by_side({name: [[1.0, 2.0]] for name in "abcd"}, title="T"))
     assert spec.count('"gradientLength"') == 1
+
+
+def test_the_page_of_what_moved_draws_the_layers_and_the_tokens_that_are_real(tmp_path, monkeypatch):
+    rng = np.random.default_rng(5)
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        weights = rng.dirichlet(np.ones(4), size=(2, 2, 3, 4))  # [layer, batch, head, query, key]
+        np.savez(tmp_path / name / "attention.npz", attention=weights, attention_mask=[[1, 1, 1, 1], [1, 1, 1, 0]])
+    runs = [read_run(tmp_path / name) for name in ("a", "b")]
+    assert runs[0].attention[0].mask is not None
+    monkeypatch.chdir(tmp_path)
+    cards = [item.make() for item in comparisons(runs)]
+    assert [card.kind for card in cards] == ["side-by-side", "measure-map", "attention-matrix"]
+    for card in cards:
+        names: dict[str, object] = {}
+        exec(card.code, names)
+        assert headspec.to_json(names["chart"]) == headspec.to_json(card.chart)
+        assert "['attention_mask']" in card.code

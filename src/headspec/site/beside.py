@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-import headspec
-from headspec.site.run_words import grid_of
 from headspec.sources.run import Run, Table
 from headspec.sources.run_arrays import Attention, HeadMap
 from headspec.sources.run_config import CONFIG
@@ -34,11 +32,3 @@ class Beside:
         if isinstance(part, Attention) and part.tokens_from not in ("", CONFIG):
             own["tokens_from"] = f"{path}/{part.tokens_from}"
         return replace(part, **own)
-
-
-def events_of(run: Run, shape: tuple[int, ...]) -> bool:
-    """Tell whether the events of a run are of the heads of a grid."""
-    if not run.events or grid_of(run) != tuple(shape):
-        return False
-    table = headspec.events_table(run.events[0].value)
-    return bool(not len(table) or (table["layer"].max() < shape[0] and table["head"].max() < shape[1]))

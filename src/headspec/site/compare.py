@@ -10,12 +10,12 @@ from typing import NamedTuple
 import pandas as pd
 
 import headspec
-from headspec.site.beside import THERE, Beside, events_of
+from headspec.site.beside import THERE, Beside
 from headspec.site.cards import Card, reading_of_doc, slug
 from headspec.site.compare_attention import attention_comparisons
 from headspec.site.drafts import PICK, Arg, Draft, imports, map_arg, plain, table_arg
 from headspec.site.maps import side_by_side
-from headspec.site.run_words import UNITS
+from headspec.site.run_words import UNITS, marks_of
 from headspec.sources.run import Run, Table
 from headspec.sources.run_arrays import HeadMap
 from headspec.text import count
@@ -78,7 +78,7 @@ def _maps(having: Sequence[tuple[Run, HeadMap]], kind: str, title: str, beside: 
     events = {
         run.name: table_arg(beside.of(run, run.events[0]), "")
         for run, item in having
-        if events_of(run, item.values.shape)
+        if marks_of(run, item.values.shape)
     }
     measure = "gradient_norm" if kind == "gradient" else kind
     options = {"title": title, "measure": measure, "unit_name": UNITS.get(kind, "")}

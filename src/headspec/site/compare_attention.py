@@ -9,25 +9,27 @@ from typing import Any
 
 import altair as alt
 import numpy as np
-import numpy.typing as npt
 
 import headspec
-from headspec.arrays import ArrayLike
+from headspec.arrays import ArrayLike, to_numpy
 from headspec.axes import attention_layers
 from headspec.charts import parts
+from headspec.charts.attention import _token_mask
 from headspec.charts.attention_heads_parts import one_sequence
+from headspec.charts.attention_parts import Floats
 from headspec.charts.cells import narrow
 from headspec.charts.describe import sentence
 from headspec.errors import DataError
-from headspec.site.beside import THERE, Beside, events_of
+from headspec.site.beside import THERE, Beside
 from headspec.site.cards import Card, reading_of_doc, slug
-from headspec.site.drafts import PICK, Arg, attention_arg, attention_options, imports, table_arg
+from headspec.site.drafts import PICK, Arg, attention_arg, attention_options, imports, plain, table_arg
 from headspec.site.maps import measure_map
 from headspec.site.run_attention import heads_of
+from headspec.site.run_words import marks_of
 from headspec.sources.run import Run
 from headspec.sources.run_arrays import Attention
 from headspec.tables.attention import visible
-from headspec.text import clean, count, head_name, number
+from headspec.text import clean, count, head_name, listing, number
 
 MOST_RUNS = 4
 MOST_TOKENS = 1_024
@@ -62,14 +64,15 @@ def attention_side_by_side(
     same colour is the same weight in all blocks. Compare the same place in two blocks: did the head keep its pattern?
     """
     own = options or {}
-    stacks = {
-        name: one_sequence(attention_layers(values), own.get(name, {}).get("batch_idx"))
-        for name, values in attentions.items()
-    }
-    if not stacks:
+    if not attentions:
         raise DataError("attentions is empty; expected {run: attention}")
-    top = max(float(np.nanmax(layer.array)) for layers in stacks.values() for layer in layers)
-    heads = max(int(layer.array.shape[0]) for layers in stacks.values() for layer in layers)
+    top, heads = -np.inf, 1
+    for name, values in attentions.items():
+        batch, mask = (own.get(name, {}).get(option) for option in ("batch_idx", "attention_mask"))
+        for layer in one_sequence(attention_layers(values), batch):
+            weights = _weights(layer.array, mask, batch)
+            top = max(top, float(weights.max(initial=-np.inf, where=np.isfinite(weights))))
+            heads = max(heads, len(weights))
     charts, texts = [], []
     for name, values in attentions.items():
         chart = headspec.visualize_attention_heads(
@@ -87,26 +90,53 @@ def attention_side_by_side(
     )
 
 
-def attention_moved(before: ArrayLike, after: ArrayLike, *, batch: tuple[int, int] = (0, 0)) -> npt.NDArray[np.float64]:
-    """Return ``[layer, head]``: the share of its attention that each head moved to other keys, on average over the queries.
+def attention_moved(
+    before: ArrayLike, after: ArrayLike, *, batch: tuple[int, int] = (0, 0), attention_mask: ArrayLike | None = None
+) -> dict[int, Floats]:
+    """Return for each layer the share of its attention that each head moved to other keys, on average over the queries.
 
     That is the total variation distance, half the sum of absolute differences of a query's weights: 0 where both are the same, 1
-    where no key has weight in both. Queries without finite weights on either side are left out.
+    where no key has weight in both. Queries without finite weights on either side are left out, and so is padding.
+
+    Parameters
+    ----------
+    before, after
+        Attention in any form that `headspec.visualize_attention_heads` takes, of the same text and model.
+    batch
+        Which sequence of the batch, of each side.
+    attention_mask
+        ``[key]``: which tokens are real, on both sides.
     """
-    pairs = [
-        one_sequence(attention_layers(values), place) for values, place in zip((before, after), batch, strict=True)
-    ]
-    rows = []
-    for one, other in zip(*pairs, strict=True):
-        first, second = (np.asarray(layer.array, dtype=np.float64) for layer in (one, other))
+    one, other = (
+        {layer.id: layer for layer in one_sequence(attention_layers(side), place)}
+        for side, place in zip((before, after), batch, strict=True)
+    )
+    if one.keys() != other.keys():
+        raise DataError(f"before has the layers {listing(one)} and after {listing(other)}; expected the same")
+    out = {}
+    for layer in one:
+        first, second = (_weights(side[layer].array, attention_mask) for side in (one, other))
         if first.shape != second.shape:
             raise DataError(
-                f"layer {one.id} has the shapes {first.shape} and {second.shape}; expected the same text and heads"
+                f"layer {layer} has the shapes {first.shape} and {second.shape}; expected the same text and heads"
             )
-        moved = np.abs(second - first).sum(axis=-1) / 2
-        moved = np.where(np.isfinite(moved), moved, np.nan)
-        rows.append([float(np.nanmean(head)) if np.isfinite(head).any() else np.nan for head in moved])
-    return np.array(rows)
+        with np.errstate(invalid="ignore"):  # infinities on both sides
+            moved = np.abs(second - first).sum(axis=-1) / 2
+        known = np.isfinite(moved)
+        total = moved.sum(axis=-1, where=known)
+        out[layer] = np.divide(total, known.sum(axis=-1), out=np.full(len(moved), np.nan), where=known.any(axis=-1))
+    return out
+
+
+def _weights(array: Any, mask: ArrayLike | None, batch: int | None = None) -> Floats:
+    """Return the weights ``[…, query, key]`` of some heads: NaN for queries that are padding, 0 for keys that are."""
+    weights: Floats = np.ma.filled(np.ma.asarray(to_numpy(array)).astype(np.float64), np.nan)
+    queries, keys = _token_mask(mask, (weights.shape[-2], weights.shape[-1]), batch)
+    if keys is not None:
+        weights[..., ~keys] = 0
+    if queries is not None:
+        weights[..., ~queries, :] = np.nan
+    return weights
 
 
 def changed_weights(
@@ -119,6 +149,7 @@ def changed_weights(
     labels: tuple[str, str] = ("before", "after"),
     tokens: Sequence[str] | None = None,
     batch: tuple[int, int] = (0, 0),
+    attention_mask: ArrayLike | None = None,
 ) -> alt.LayerChart:
     """Show how the weights of one head differ: `after` minus `before`.
 
@@ -136,17 +167,21 @@ def changed_weights(
         The tokens of both axes.
     batch
         Which sequence of the batch, of each side.
+    attention_mask
+        ``[key]``: which tokens are real, on both sides.
 
     Notes
     -----
     Reading it: a row is a query. Orange keys get more of its attention than before, purple ones less, white ones as much.
     """
     one, other = (
-        np.asarray(_head(values, layer, head, place), dtype=np.float64)
-        for values, place in zip((before, after), batch, strict=True)
+        _weights(_head(side, layer, head, place), attention_mask)
+        for side, place in zip((before, after), batch, strict=True)
     )
     change = other - one
-    chart = headspec.visualize_attention_matrix(change, layer, head, title, max_value=None, tokens=tokens)
+    chart = headspec.visualize_attention_matrix(
+        change, layer, head, title, max_value=None, tokens=tokens, attention_mask=attention_mask
+    )
     sides = f"{clean(labels[1])} minus {clean(labels[0])}"
     ends = [_pair(change, int(place), tokens) for place in (np.nanargmin(change), np.nanargmax(change))]
     queries, keys = change.shape
@@ -162,7 +197,7 @@ def _head(values: ArrayLike, layer: int, head: int, batch: int) -> Any:
     return found[layer][head]
 
 
-def _pair(change: npt.NDArray[np.float64], place: int, tokens: Sequence[str] | None) -> str:
+def _pair(change: Floats, place: int, tokens: Sequence[str] | None) -> str:
     query, key = divmod(place, change.shape[1])
     words = [f" ({visible(tokens[item])})" if tokens is not None else "" for item in (query, key)]
     value = float(change[query, key])
@@ -226,7 +261,7 @@ def _is_same(one: Attention, other: Attention) -> bool:
 
 def _options(run: Run, item: Attention, beside: Beside) -> dict[str, Arg]:
     found = attention_options(item)
-    if events_of(run, heads_of(item)):
+    if marks_of(run, heads_of(item)):
         found["events"] = table_arg(beside.of(run, run.events[0]), "")
     return found
 
@@ -276,22 +311,31 @@ def _pair_code(pair: Having, beside: Beside) -> str:
     )
 
 
-def _moved(pair: Having) -> npt.NDArray[np.float64]:
+def _moved(pair: Having) -> dict[int, Floats]:
     (_, before), (_, after) = pair
-    return attention_moved(before.layers, after.layers, batch=(before.batch, after.batch))
+    own = {name: arg.value for name, arg in _places(pair).items()}
+    return attention_moved(before.layers, after.layers, **own)
 
 
-def _batches(pair: Having) -> str:
-    places = (pair[0][1].batch, pair[1][1].batch)
-    return f", batch={places!r}" if any(places) else ""
+def _places(pair: Having, beside: Beside | None = None) -> dict[str, Arg]:
+    """Return which sequences of their batches a pair is, and which of its tokens are real."""
+    items = [item if beside is None else beside.of(run, item) for run, item in pair]
+    batch = (items[0].batch, items[1].batch)
+    out = {"batch": plain(batch)} if any(batch) else {}
+    for item in items:  # the same text is padded alike
+        mask = attention_options(item, tokens=False).get("attention_mask")
+        if mask is not None:
+            return {**out, "attention_mask": Arg(mask.value[item.batch], f"{mask.code}[{item.batch}]")}
+    return out
 
 
 def _moved_card(pair: Having, name: str, beside: Beside) -> Card:
     (first, _), (run, _) = pair
     title = f"Attention that moved: {run.name} − {first.name}, {name}"
     chart = measure_map(_moved(pair), title=title, measure=_MOVED, select=PICK)
+    more = "".join(f", {key}={arg.code}" for key, arg in _places(pair, beside).items())
     body = (
-        f"{_pair_code(pair, beside)}moved = attention_moved(before, after{_batches(pair)})\n"
+        f"{_pair_code(pair, beside)}moved = attention_moved(before, after{more})\n"
         f"chart = measure_map(moved, title={title!r}, measure={_MOVED!r}, select={PICK!r})\n"
     )
     return Card(
@@ -310,11 +354,11 @@ def _moved_card(pair: Having, name: str, beside: Beside) -> Card:
 
 def _changed_card(pair: Having, name: str, beside: Beside) -> Card:
     (first, before), (run, after) = pair
-    moved = np.nan_to_num(_moved(pair), nan=-1.0)
-    place, head = (int(item) for item in np.unravel_index(int(moved.argmax()), moved.shape))
-    layer = attention_layers(before.layers)[place].id
+    moved = {layer: np.nan_to_num(heads, nan=-1.0) for layer, heads in _moved(pair).items()}
+    layer = max(moved, key=lambda layer: float(moved[layer].max()))
+    head = int(moved[layer].argmax())
     title = f"{head_name(layer, head)}, {name}: {run.name} − {first.name}"
-    tokens = attention_options(beside.of(first, before)).get("tokens")
+    tokens, places = attention_options(beside.of(first, before)).get("tokens"), _places(pair, beside)
     chart = changed_weights(
         before.layers,
         after.layers,
@@ -323,13 +367,13 @@ def _changed_card(pair: Having, name: str, beside: Beside) -> Card:
         title=title,
         labels=(first.name, run.name),
         tokens=tokens.value if tokens else None,
-        batch=(before.batch, after.batch),
+        **{key: arg.value for key, arg in places.items()},
     )
     body = (
         f"{_pair_code(pair, beside)}chart = changed_weights(\n    before,\n    after,\n    {layer},\n    {head},\n"
         f"    title={title!r},\n    labels={(first.name, run.name)!r},\n"
         f"{f'    tokens={tokens.code},{chr(10)}' if tokens else ''}"
-        f"{f'    batch={(before.batch, after.batch)!r},{chr(10)}' if before.batch or after.batch else ''})\n"
+        f"{''.join(f'    {key}={arg.code},{chr(10)}' for key, arg in places.items())})\n"
     )
     return Card(
         chart=chart,

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import headspec
+from headspec.arrays import to_numpy
 from headspec.errors import DataError
 from headspec.stored import SILENT, Meter, StoredView, is_stored, view_of
 
@@ -79,6 +80,15 @@ def test_what_is_stored_gives_what_is_in_memory(
     stored = keep(WEIGHTS, tmp_path)
     assert is_stored(stored)
     assert make(stored) == make(WEIGHTS)
+
+
+def test_what_a_store_gives_masked_stays_masked() -> None:
+    gone = np.zeros(WEIGHTS.shape, dtype=bool)
+    gone[..., 100:, :] = True
+    masked = np.ma.MaskedArray(np.where(gone, 9.97e36, WEIGHTS), mask=gone)
+    assert np.ma.getmaskarray(to_numpy(view_of(Reads(masked))[:, 0].transpose((0, 1, 3, 2))))[0, 0, 0, 100:].all()
+    for make in (headspec.visualize_attention_heads, lambda data: headspec.visualize_attention_matrix(data, 1, 2)):
+        assert headspec.to_json(make(Reads(masked))) == headspec.to_json(make(masked))
 
 
 def test_layers_of_a_group_are_read_too(tmp_path: Any) -> None:

@@ -110,7 +110,7 @@ def _from_torch(tensor: Any, name: str) -> NumpyArray:
 def _from_protocol(value: Any, name: str) -> NumpyArray:
     try:
         if hasattr(value, "__array__"):
-            return np.asarray(value)
+            return np.asanyarray(value)  # what is masked stays masked
         return np.from_dlpack(value)
     except Exception as error:
         # each library refuses in its own way: a device array, an unknown dtype, a failed chunk

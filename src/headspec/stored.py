@@ -109,7 +109,7 @@ class StoredView:
         where = tuple(
             slice(pick.start, pick.stop, pick.step) if isinstance(pick, range) else pick for pick in self._picks
         )
-        values = np.asanyarray(self._source[where])  # netCDF gives masked arrays
+        values: NumpyArray = np.asanyarray(self._source[where])  # netCDF gives masked arrays
         kept = [axis for axis, pick in enumerate(self._picks) if isinstance(pick, range)]
         values = values.transpose([kept.index(axis) for axis in self._axes if axis is not None])
         return values.reshape(self.shape).astype(dtype or values.dtype, copy=False)

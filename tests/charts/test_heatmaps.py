@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import vl_convert
 
@@ -201,3 +202,30 @@ def test_nothing_finite_is_an_error() -> None:
 def test_titles_are_text() -> None:
     spec = headspec.visualize_entropy_heatmap(np.ones((1, 1)), "</script>\x00\n").to_dict()
     assert spec["title"]["text"] == "</script>\\x00\\n"
+
+
+@pytest.mark.parametrize("column", ["measure", "step", "run"])
+@pytest.mark.parametrize(
+    "draw",
+    [
+        headspec.visualize_entropy_heatmap,
+        lambda table: headspec.visualize_normalized_entropy(table, 1.0),
+        headspec.visualize_gradient_norms,
+        headspec.plot_head_gradients_with_overlays,
+        lambda table: headspec.visualize_entropy_vs_gradient(table, [[0.1, 0.2]]),
+        lambda table: headspec.visualize_entropy_vs_gradient([[0.1, 0.2]], table),
+        lambda table: headspec.visualize_head_explorer((np.full((1, 2, 3, 3), 1 / 3),), gradient=table),
+        lambda table: headspec.visualize_attention_heads((np.full((1, 2, 3, 3), 1 / 3),), measure=table),
+    ],
+)
+def test_a_table_with_several_values_of_a_head_is_never_drawn_over_itself(draw: Any, column: str) -> None:
+    table = pd.DataFrame({"layer": 0, "head": [0, 1, 0, 1], "value": [0.1, 0.2, 0.3, 0.4], column: [5, 5, 9, 9]})
+    with pytest.raises(DataError, match=f"gives L0 H0 more than once, for several {column}s; select one"):
+        draw(table)
+    draw(table[table[column] == 9])
+
+
+def test_groups_are_there_to_be_faceted() -> None:
+    table = pd.DataFrame({"layer": 0, "head": [0, 1, 0, 1], "value": [0.1, 0.2, 0.3, 0.4], "group": list("aabb")})
+    chart = headspec.visualize_entropy_heatmap(table).facet("group:N")
+    assert marks(chart, "rect") == 4

@@ -20,7 +20,7 @@ from headspec.errors import DataError
 from headspec.reduce import sprites
 from headspec.reduce.palette import ColourScale
 from headspec.tables.attention import token_lists
-from headspec.tables.heads import heads_table
+from headspec.tables.heads import heads_table, one_each
 from headspec.tables.packing import KEY
 
 ENTROPIES = 2**24
@@ -93,6 +93,7 @@ def heads_frame(
     values = border = None
     if measure is not None:
         values = heads_table(measure, measure="measure", name="measure")
+        one_each(values, "measure")
         border = spread(values, "auto", "viridis", name="measure")
         values = zeros_apart(values, border)
         merged = table[["layer", "head"]].merge(values, on=["layer", "head"], how="left")

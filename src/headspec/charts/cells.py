@@ -19,7 +19,7 @@ from headspec.charts.describe import GLYPHS
 from headspec.charts.specs import filled, independent, new
 from headspec.errors import DataError
 from headspec.reduce.palette import ColourScale, dark_ink_range
-from headspec.tables.heads import KINDS, STATES, those_of
+from headspec.tables.heads import KINDS, STATES, one_each, those_of
 from headspec.tables.packing import KEY, Code, code_for, pack_heads
 
 ROWS = 1_000
@@ -111,6 +111,7 @@ def head_map(
     legends
         Which legends it shows; none where a map beside it says the same.
     """
+    one_each(table, "the table of heads", groups=True)
     grid = grid_of(table, panel=panel)
     low, high = scale.low, scale.high
     value_format = value_format or parts.number_format(low, high, log=scale.type == "log")

@@ -12,8 +12,8 @@ import pandas as pd
 
 from headspec.arrays import ArrayLike
 from headspec.errors import DataError, KindError
-from headspec.tables.heads import KINDS, Pairs, heads_table, kinds
-from headspec.text import clean, count, head_name, head_names, listing, number
+from headspec.tables.heads import KINDS, Pairs, heads_table, kinds, one_each
+from headspec.text import clean, count, head_names, listing, number
 
 ONLY_BEFORE, ONLY_AFTER = "only before", "only after"
 ALL_KINDS = (*KINDS, ONLY_BEFORE, ONLY_AFTER)
@@ -101,13 +101,7 @@ def _side(values: ArrayLike, name: str, shape: Shape, measure: str | None) -> pd
     if measure is None and len(there) > 1:
         raise DataError(f"{name} holds the measures {listing(there)}; say which: measure={there[0]!r}")
     table = table[table["measure"] == wanted]
-    twice = table.duplicated(["layer", "head"])
-    if twice.any():
-        row = table[twice].iloc[0]
-        extra = [column for column in ("step", "run", "group") if column in table.columns]
-        raise DataError(
-            f"{name} gives {head_name(row['layer'], row['head'])} more than once, for several {listing(extra, last='or')}s; select one"
-        )
+    one_each(table, name)
     return table[["layer", "head", "measure", "value", "kind", "state", "vulnerable"]]
 
 

@@ -21,7 +21,7 @@ from headspec.reduce import pairs, sprites
 from headspec.reduce.cells import Pool
 from headspec.reduce.palette import ColourScale, ScaleType
 from headspec.stored import meter
-from headspec.tables.heads import heads_table
+from headspec.tables.heads import heads_table, one_each
 from headspec.tables.packing import Code
 from headspec.text import clean, count, head_name, listing
 
@@ -73,6 +73,7 @@ def measures_of(
 def _measure(name: str, values: Any, scale: ColourScale | None, heads: pd.DataFrame) -> Measure:
     where = "gradient" if name == GRADIENT else f"measures[{name!r}]"
     table = heads_table(values, measure=name, name=where)
+    one_each(table, where)
     joined = heads[["layer", "head"]].merge(table, on=["layer", "head"], how="left")
     if joined["measure"].isna().all():
         raise DataError(f"{where} covers none of the {len(heads):,} heads of attentions")

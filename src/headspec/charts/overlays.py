@@ -16,7 +16,7 @@ from headspec.charts.cells import own_scales, unit
 from headspec.charts.describe import heads_text, kinds_note, notes_text, sentence
 from headspec.charts.states import found_states, state_layers
 from headspec.errors import DataError
-from headspec.tables.heads import Pairs, heads_table
+from headspec.tables.heads import Pairs, heads_table, one_each
 from headspec.text import clean, count, number
 
 ONE_ROW = 96
@@ -101,6 +101,7 @@ def plot_head_gradients_with_overlays(
         events=events,
         name="grad_norms",
     )
+    one_each(table, "grad_norms")
     low, high = parts.extent(table["value"], name="grad_norms")
     if low < 0:
         raise DataError(f"grad_norms reaches down to {number(low)}; a norm is not negative")

@@ -16,7 +16,7 @@ from headspec.charts.describe import notes_text, sentence, states_text
 from headspec.charts.heatmaps import LOG_RATIO
 from headspec.charts.states import found_states, state_layers
 from headspec.errors import DataError
-from headspec.tables.heads import Pairs, heads_table
+from headspec.tables.heads import Pairs, heads_table, one_each
 from headspec.text import count, head_name, number
 
 WIDTH, HEIGHT = 420, 320
@@ -97,6 +97,8 @@ def visualize_entropy_vs_gradient(
         **shape,
     )
     gradient = heads_table(grad_norm_values, measure="gradient_norm", name="grad_norm_values", **shape)
+    one_each(entropy, "entropy_values")
+    one_each(gradient, "grad_norm_values")
     table = _joined(entropy, gradient)
     whole = table.dropna(subset=["entropy", "gradient_norm"]).reset_index(drop=True)
     if whole.empty:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from headspec.arrays import ArrayLike, parts, to_numpy
 from headspec.axes import head_layers, pairs_of
 from headspec.errors import DataError, KindError
 from headspec.tables.events import events_table, state_at
-from headspec.text import clean, head_names, listing
+from headspec.text import clean, head_name, head_names, listing
 
 COLUMNS = ["layer", "head", "measure", "value", "kind", "state", "vulnerable"]
 KINDS = ("value", "nan", "inf", "-inf", "masked", "zero")
@@ -250,3 +251,20 @@ def by_state(table: pd.DataFrame) -> dict[str, list[tuple[int, int]]]:
         if vulnerable:
             found["vulnerable"][layer, head] = None
     return {state: list(pairs) for state, pairs in found.items()}
+
+
+def one_each(table: pd.DataFrame, name: str = "the table", *, groups: bool = False) -> None:
+    """Refuse a table with several values of a head where a chart has one place for it, or one in each of the `groups`."""
+    by = ["layer", "head", *(["group"] if groups and "group" in table.columns else [])]
+    times = Counter(zip(*(table[column].tolist() for column in by), strict=True))
+    if len(times) == len(table):
+        return
+    (layer, head, *_), _ = times.most_common(1)[0]
+    several = [
+        f"{column}s"
+        for column in ("measure", "step", "run", "group")
+        if column in table.columns and column not in by and table[column].nunique() > 1
+    ]
+    raise DataError(
+        f"{name} gives {head_name(layer, head)} more than once, for several {listing(several, last='or')}; select one"
+    )

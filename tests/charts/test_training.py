@@ -433,6 +433,35 @@ def test_two_charts_side_by_side_keep_their_colours() -> None:
         assert together["line"] == sum(mark_counts(svg_of(part))["line"] for part in parts)
 
 
+SPIKE = {"step": list(range(40)), "a_loss": [1e6 if step == 20 else 3 - step / 20 for step in range(40)]}
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        ({"pruned_heads": [0, 2, 0, 1]}, {"pruned_heads": [0, 0, 5, 1]}),
+        (
+            {"a_loss": [3, 2, 1, 1], "pruned_heads": [0, 2, 0, 1]},
+            {"a_loss": [3, 2, 1, 1], "pruned_heads": [0, 0, 5, 1]},
+        ),
+        ({}, {"scales": {"loss": "linear"}}),
+        ({}, {"height": 400}),
+    ],
+)
+def test_a_chart_draws_its_own_rows_beside_another_of_the_same_lines(one: dict[str, Any], two: dict[str, Any]) -> None:
+    first, second = (
+        visualize_training_progress({"step": [0, 10, 20, 30], **item})
+        if "pruned_heads" in item
+        else visualize_training_progress(SPIKE, **item)
+        for item in (one, two)
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # Altair says that the zoom is shared, as it should be
+        beside = pixels(first | second)
+    alone = pixels(first)[:-8, :-8]
+    np.testing.assert_array_equal(beside[: len(alone), : alone.shape[1]], alone)
+
+
 def test_selections_are_made_in_views_that_are_there() -> None:
     one, two = visualize_training_progress(history()), visualize_training_progress(history(seed=1))
     other = alt.Chart(pd.DataFrame({"x": [1]})).mark_point().encode(x="x:Q")

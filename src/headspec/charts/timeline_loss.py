@@ -98,11 +98,13 @@ def loss_panels(series: list[Series], timeline: Timeline, view: View) -> Panels:
     epochs, note = epochs_frame(series, view.width, view.domain)
     beyond = beyond_frame(lines, scales, view.width, view.domain)
     whole = all(line.step.dtype.kind == "i" for line in series)
-    shared = Shared(view.width, view.domain, lines_frame(lines), gaps, beyond, rules, epochs, runs, view.zoom, whole)
+    shared = Shared(
+        view.width, view.domain, scales, lines_frame(lines), gaps, beyond, rules, epochs, runs, view.zoom, whole
+    )
     charts = []
     for place, panel in enumerate(panels):
-        mine, axis = _of(lines, panel), scales[panel]
-        charts.append(line_panel(shared, panel, mine, axis, LOSS_HEIGHT, place=place, last=False, owner=not place))
+        mine = _of(lines, panel)
+        charts.append(line_panel(shared, panel, mine, LOSS_HEIGHT, place=place, last=False, owner=not place))
     said = [*reduced(lines, rules.iloc[:0], 0, None), note, *not_numbers(lines), *out_of_reach(beyond)]
     return Panels(charts, [item for item in said if item])
 

@@ -145,7 +145,7 @@ def visualize_training_progress(
     epochs, epochs_note = epochs_frame(history.series, width, domain)
     beyond = beyond_frame(lines, axes, width, domain)
     whole = all(item.step.dtype.kind == "i" for items in chosen.values() for item in items)
-    shared = Shared(width, domain, lines_frame(lines), gaps, beyond, bars, epochs, runs, zoom, whole)
+    shared = Shared(width, domain, axes, lines_frame(lines), gaps, beyond, bars, epochs, runs, zoom, whole)
     thinned = [*reduced(lines, bars, at_steps, max_display_points), epochs_note]
     rest = [
         *_totals_note(totals, runs),
@@ -155,7 +155,7 @@ def visualize_training_progress(
     notes = [*thinned, *not_numbers(lines), *rest]
     heading = parts.heading(title if title is not None else _title(runs), notes, width=width)
     text = training_text(runs, lines, counts, named, epochs, [*thinned, *rest])
-    return filled(_stack(shared, chosen, lines, axes, height), title=heading, description=text)
+    return filled(_stack(shared, chosen, lines, height), title=heading, description=text)
 
 
 def _check_arguments(max_points: int | None, width: int, height: int) -> None:
@@ -178,9 +178,7 @@ def _height(panel: str, height: int) -> int:
     return max(round(height * _HEIGHTS.get(panel, 0.7)), 40)
 
 
-def _stack(
-    shared: Shared, chosen: Mapping[str, list[Series]], lines: list[Line], axes: dict[str, ValueAxis], height: int
-) -> alt.VConcatChart:
+def _stack(shared: Shared, chosen: Mapping[str, list[Series]], lines: list[Line], height: int) -> alt.VConcatChart:
     """Return the panels, one below the other, with the step axis under the last."""
     panels = [panel for panel in chosen if panel != "heads" or len(shared.events)]
     if not panels:
@@ -195,7 +193,7 @@ def _stack(
         else:
             mine = [line for line in lines if line.panel == panel]
             owner = panel == next(name for name in panels if name != "heads")
-            charts.append(line_panel(shared, panel, mine, axes[panel], tall, place=place, last=last, owner=owner))
+            charts.append(line_panel(shared, panel, mine, tall, place=place, last=last, owner=owner))
     return _stacked(charts)
 
 

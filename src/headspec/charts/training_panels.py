@@ -45,6 +45,7 @@ class Shared:
 
     width: int
     domain: tuple[float, float]
+    axes: dict[str, ValueAxis]  # of each panel of lines
     lines: pd.DataFrame
     gaps: pd.DataFrame
     beyond: pd.DataFrame
@@ -76,8 +77,14 @@ class Shared:
 
     @cached_property
     def views(self) -> str:
-        """What the names of the views with a selection begin with, another one for every other history."""
-        said = [self.width, self.domain, self.zoom, *self.lines.get("run", []), *self.lines.get("metric", [])]
+        """What the names of the views with a selection begin with, another one for all that draws other rows.
+
+        Two views of one name share their rows, in charts side by side too.
+        """
+        said: list[Any] = [self.width, self.domain, self.zoom, self.axes]
+        said += [*self.lines.get("run", []), *self.lines.get("metric", [])]
+        for frame in (self.gaps, self.beyond, self.events, self.epochs):
+            said += [frame[column].tolist() for column in frame.columns]
         digest = hashlib.blake2b(repr(said).encode("utf-8", "surrogatepass"), digest_size=8)
         for name in ("step", "value") if len(self.lines) else ():
             cells = self.lines[name].tolist()
@@ -94,7 +101,6 @@ def line_panel(
     shared: Shared,
     panel: str,
     lines: Sequence[Line],
-    axis: ValueAxis,
     height: int,
     *,
     place: int,
@@ -105,6 +111,7 @@ def line_panel(
 
     `place` counts the panels from the top; the `owner` has the legend of the runs.
     """
+    axis = shared.axes[panel]
     metrics = list(dict.fromkeys(line.series.metric for line in lines))
     names = shared.runs if shared.by_run else metrics
     field = "run" if shared.by_run else "metric"

@@ -260,16 +260,20 @@ def _colours(
     if not isinstance(max_value, str) and not (math.isfinite(max_value) and max_value > 0):
         raise DataError(f"max_value={max_value} must be positive and finite")
     low, high = math.inf, -math.inf
-    tops: dict[int, Any] = {}
-    for layer, blocks in found.items():
-        finite = np.isfinite(blocks.values)
+    for blocks in found.values():
+        finite: Any = np.isfinite(blocks.values)
+        finite = True if finite.all() else finite  # a mask costs several times as much as the search itself
         low = min(low, float(blocks.values.min(initial=math.inf, where=finite)))
-        top = np.abs(blocks.values).max(axis=(1, 2), initial=0.0, where=finite).astype(np.float64)
         high = max(high, float(blocks.values.max(initial=-math.inf, where=finite)))
-        tops[layer] = np.where(top > 0, top, 1.0)
     if max_value == "head":
-        return domain(scale, -1.0 if low < 0 else 0.0, 1.0, 1.0), tops
+        return domain(scale, -1.0 if low < 0 else 0.0, 1.0, 1.0), {layer: _tops(item) for layer, item in found.items()}
     return domain(scale, low, high, None if max_value == "shared" else float(max_value)), None
+
+
+def _tops(blocks: sprites.HeadBlocks) -> Any:
+    """Return what each head is divided by: its largest weight, whatever its sign; 1 where there is none."""
+    top = np.abs(blocks.values).max(axis=(1, 2), initial=0.0, where=np.isfinite(blocks.values)).astype(np.float64)
+    return np.where(top > 0, top, 1.0)
 
 
 def _sprite(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,7 @@ def serve(command: list[str], folder: Path, port: int) -> Iterator[str]:
         env=clean | {name: str(folder / "home") for name in places},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     address = f"http://127.0.0.1:{port}/"
     asker = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -47,6 +50,10 @@ def serve(command: list[str], folder: Path, port: int) -> Iterator[str]:
         yield address
     finally:
         process.terminate()
+        with suppress(subprocess.TimeoutExpired):  # a server whose kernel is just starting may never end by itself
+            process.wait(timeout=10)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # and its kernels
         process.wait()
 
 
@@ -109,7 +116,7 @@ def test_in_jupyter(app: str, jupyter: str, open_page: Any) -> None:
     opened = open_page(address, allow=jupyter)
     page = opened.page
     # run elsewhere, it is not trusted here: scripts are left out, the pictures stand
-    page.wait_for_selector("figure.headspec img")
+    page.locator("figure.headspec img:visible").nth(1).wait_for()
     assert page.locator("figure.headspec img:visible").count() == 2
     assert page.locator("figure.headspec svg").count() == 0
     run_all(page)

@@ -367,6 +367,15 @@ def test_composition_keeps_scales_apart() -> None:
         assert mark_counts(svg_of(one | plot_experiment_summary(results)))["rect"] == 8 + 8  # the axes are the same
 
 
+@pytest.mark.parametrize("options", [{"title": "Again"}, {"select": "other_filter"}, {"width": 500}])
+@pytest.mark.filterwarnings("ignore:Automatically deduplicated selection parameter")
+def test_two_summaries_of_one_table_stand_side_by_side(options: Any) -> None:
+    results = runs(strategies=("a", "b"))
+    one, other = plot_experiment_summary(results), plot_experiment_summary(results, **options)
+    counts = [mark_counts(svg_of(chart)) for chart in (one | other, one, other)]
+    assert counts[0] == {kind: counts[1][kind] + counts[2][kind] for kind in counts[1]}
+
+
 def test_nothing_that_only_a_page_may_carry() -> None:
     spec = plot_experiment_summary(runs()).to_dict()
     own = {key: value for key, value in spec.items() if key not in ("config", "datasets", "$schema")}

@@ -10,7 +10,18 @@ import pandas as pd
 
 from headspec.charts import parts
 from headspec.charts.describe import sentence
-from headspec.charts.specs import digest, filled, flatten, independent, layers, one_row, pixel, selection, unit
+from headspec.charts.specs import (
+    calculate,
+    digest,
+    filled,
+    flatten,
+    independent,
+    layers,
+    one_row,
+    pixel,
+    selection,
+    unit,
+)
 from headspec.charts.strategy_frame import said
 from headspec.charts.summary_effects import effects_panel
 from headspec.charts.summary_frame import Stages, View, absent, lay_out, list_columns, look, packed
@@ -104,7 +115,7 @@ def plot_experiment_summary(
     view = look(groups, layout, select, stages=stages)
     frames = [packed(groups, view, models) for models in layout.blocks]
     leads = next((panel for panel in ("stages", "recovery") if not absent(groups, panel)), "")
-    owner = f"view_{digest(*(frame.to_dict('list') for frame in frames), view.select, width)}_0"
+    owner = f"view_{digest(*(frame.to_dict('list') for frame in frames), view.select, width, title)}_0"
     blocks = [_block(groups, view, frame, leads if not place else "", owner) for place, frame in enumerate(frames)]
     notes = summary_notes(groups, view, layout)
     page = blocks[0] if len(blocks) == 1 else filled(alt.VConcatChart(), vconcat=blocks, spacing=22, resolve=_own())
@@ -139,8 +150,9 @@ def _block(groups: Groups, view: View, frame: pd.DataFrame, leads: str, owner: s
         else:
             panels.append(draw(Section(frame, not named, leads, owner, view)))
             named = True
-    flat = flatten(*list_columns(frame))
-    return filled(alt.VConcatChart(data=frame), transform=[flat], vconcat=panels, spacing=18, resolve=_own())
+    # Vega-Lite merges equal data with equal steps, and loses the facets of one of two charts of the same table
+    steps = [flatten(*list_columns(frame)), *calculate(_chart=f"'{owner}'")]
+    return filled(alt.VConcatChart(data=frame), transform=steps, vconcat=panels, spacing=18, resolve=_own())
 
 
 def _own() -> alt.Resolve:

@@ -49,11 +49,6 @@ def clean(text: object) -> str:
     return _UNSAFE.sub(_visible, raw)
 
 
-def is_clean(text: str) -> bool:
-    """Tell whether `clean` would leave the text as it is."""
-    return _UNSAFE.search(text) is None
-
-
 def listing(names: Iterable[object], *, limit: int = 8, last: str = "and") -> str:
     """Join names for a sentence and say how many were left out.
 

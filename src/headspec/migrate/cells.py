@@ -8,7 +8,6 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 from functools import cache, cached_property
-from typing import TypeAlias
 
 import libcst as cst
 from libcst.metadata import (
@@ -24,8 +23,6 @@ from libcst.metadata import (
 
 from headspec.migrate.known import words
 from headspec.migrate.magics import Masked
-
-Function: TypeAlias = cst.FunctionDef | cst.Lambda
 
 _NEWLINE = re.compile(r"\r\n?|\n")
 

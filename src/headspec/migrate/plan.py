@@ -9,7 +9,6 @@ import libcst as cst
 
 from headspec.migrate.calls import bind
 from headspec.migrate.cells import CodeCell
-from headspec.migrate.definitions import Definition
 from headspec.migrate.figure_state import Findings
 from headspec.migrate.figures import trace
 from headspec.migrate.groups import Group, Survey
@@ -261,8 +260,3 @@ def _mixed(cell: CodeCell, function: cst.FunctionDef, charts: set[int]) -> bool:
     last = function.body.body[-1] if isinstance(function.body, cst.IndentedBlock) else function.body
     parts = last.body if isinstance(last, (cst.SimpleStatementLine, cst.SimpleStatementSuite)) else ()
     return not any(isinstance(part, (cst.Return, cst.Raise)) for part in parts)
-
-
-def definitions_of(plan: Plan) -> list[tuple[Group, Definition]]:
-    """Return the definitions that go."""
-    return [(group, one) for group in plan.groups if not group.ready for one in group.own]

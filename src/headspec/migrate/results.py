@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import libcst as cst
@@ -367,12 +367,6 @@ def kept(call: ChartCall, statement: cst.CSTNode, calls: Iterable[ChartCall]) ->
         for other in calls
         if other is not call and other.cell is call.cell and other.kind != "assign"
     )
-
-
-def returned_by(call: ChartCall) -> Iterator[str]:
-    """Yield the name of the function that returns the chart of a call, if one does."""
-    if call.function is not None and (call.kind == "return" or any(use.kind == "return" for use in call.uses)):
-        yield call.function.name.value
 
 
 def other_returns(cell: CodeCell, function: cst.FunctionDef, charts: set[int]) -> list[cst.Return]:

@@ -50,11 +50,6 @@ class ColourScale(NamedTuple):
         """Return the 256 colours as an array ``[256, 3]``."""
         return rgb(self.scheme)
 
-    def quantum(self) -> float:
-        """Return the largest step between neighbouring palette entries, in the unit of the values."""
-        ends = np.array([self.value(entry / 255.0) for entry in range(256)])
-        return float(np.diff(ends).max())
-
     def _bend(self, values: npt.ArrayLike) -> Any:
         array = np.asarray(values, dtype=np.float64)
         if self.type == "log":

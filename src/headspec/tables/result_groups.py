@@ -13,7 +13,6 @@ from headspec.tables.result_runs import Runs, combined_codes, numbered
 
 POOLED_LEVELS = 20
 """More levels than this are put together by the nearest 5 %."""
-QUANTITIES = (*STAGES, "recovery", "improvement", "pruning_effect", "tuning_effect", "final_change")
 
 
 class Spread(NamedTuple):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -229,3 +230,16 @@ def test_groups_are_there_to_be_faceted() -> None:
     table = pd.DataFrame({"layer": 0, "head": [0, 1, 0, 1], "value": [0.1, 0.2, 0.3, 0.4], "group": list("aabb")})
     chart = headspec.visualize_entropy_heatmap(table).facet("group:N")
     assert marks(chart, "rect") == 4
+
+
+@pytest.mark.parametrize("rows", [1, 3, 6, 12])
+@pytest.mark.parametrize("high", [0.0167, 0.37, 1.05, 2.5, 3.422763, 7.3, 9.64, 95.0, 820.0])
+def test_each_label_of_a_legend_stands_at_its_colour(rows: int, high: float) -> None:
+    svg = svg_of(headspec.visualize_entropy_heatmap(np.linspace(0, high, 8 * rows).reshape(rows, 8)))
+    part = svg[svg.index("role-legend-label") : svg.index("role-legend-title")]
+    length = max(60, min(200, 32 * rows))
+    labels = re.findall(r"translate\([\d.]+,([\d.]+)\)[^>]*>([^<]+)<", part)
+    assert len(labels) >= 3
+    for place, text in labels:
+        # those at the ends are moved into the legend by half their height
+        assert abs(length - (float(place) - 3) - float(text) / high * length) <= 5.6 + 0.012 * length, (text, high)

@@ -72,7 +72,9 @@ def colour_scale(scale: ColourScale) -> alt.Scale:
 def gradient_legend(title: str, height: float, scale: ColourScale) -> alt.Legend:
     """Return the legend of a colour scale, about as high as its panel."""
     length = max(60.0, min(200.0, height))
-    form = {"format": ".2~g"} if scale.type == "log" else {}  # the ends of a log domain are no round numbers
+    # With fewer ticks, which Vega-Lite asks for below 200 pixels, Vega labels the ends, rounded: 3 where the colour is that of 3.42.
+    # The ends of a log domain are no round numbers either.
+    form: dict[str, Any] = {"format": ".2~g"} if scale.type == "log" else {"tickCount": 4}
     made: alt.Legend = new(alt.Legend, title=title, gradientLength=length, **form)
     return made
 

@@ -195,6 +195,9 @@ def test_the_sharpest_head_is_found():
     weights[0, 0] = np.eye(4)  # itself: not counted
     weights[0, 1] = np.eye(4)[[0, 0, 0, 0]]  # the first: not counted
     assert sharpest(Attention("a", "a.npz", ("a",), "layers", (weights,))) == (1, 2)
+    weights[0, 2, :, :] = np.eye(4)[[3, 3, 3, 2]]  # sharper still, but at padding and from it
+    mask = np.array([[1, 1, 1, 0]])
+    assert sharpest(Attention("a", "a.npz", ("a",), "layers", (weights,), mask=mask)) == (1, 2)
 
 
 def test_one_bad_run_does_not_take_the_others_with_it(tmp_path, capsys):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
+from headspec.axes import attention_layers
+from headspec.charts.attention import _token_mask
+from headspec.charts.attention_heads_parts import one_sequence, shape_of
+from headspec.charts.explorer_data import first_pick, looks_of
 from headspec.site.drafts import PICK, Arg, Draft, attention_arg, attention_options, plain
 from headspec.site.run_words import marks_of, page_name
 from headspec.sources.run import Run
@@ -96,16 +98,8 @@ def _normalised(item: Attention, name: str, marks: dict[str, Arg], several: int,
 
 
 def sharpest(item: Attention) -> tuple[int, int]:
-    """Return the head that puts most weight on one key besides the first and the query itself, on average over queries."""
-    layers = item.layers
-    pairs = layers.items() if isinstance(layers, dict) else enumerate(layers)
-    best, found = -1.0, (0, 0)
-    for layer, array in pairs:
-        for head in range(array.shape[1]):
-            weights = np.array(array[item.batch][head], dtype=np.float64)
-            weights[:, 0] = 0
-            np.fill_diagonal(weights, 0)
-            score = float(np.nan_to_num(weights).max(axis=1).mean())
-            if score > best:
-                best, found = score, (int(layer), head)
-    return found
+    """Return the head that looks most sharply at keys other than the first and the query itself: the explorer opens on it."""
+    layers = one_sequence(attention_layers(item.layers), item.batch)
+    masks = {layer.id: _token_mask(item.mask, shape_of(layer), item.batch) for layer in layers}
+    layer, head, _ = first_pick(None, looks_of(layers, masks))
+    return layer, head
